@@ -1,0 +1,168 @@
+import type { AcceptedEvent, ExecutionEvent, FinishedEvent, OutputEvent, StartedEvent } from '@python-executor/contract';
+import type { Readable } from 'node:stream';
+
+/** What a sandbox is made of. Two equal specs are interchangeable, so a warm sandbox may serve either. */
+export interface SandboxSpec {
+  /** Name of the image that brings the interpreter, e.g. `python:3.11-slim`. */
+  readonly image: string;
+  /** Memory and swap together. */
+  readonly memoryBytes: number;
+  /** Size of /work, and of /tmp. */
+  readonly diskBytes: number;
+  readonly cpuShares: number;
+  /** `public`: addresses of the public internet only. */
+  readonly network: 'none' | 'public';
+  /** `setup`: pre_commands run first, as root of the sandbox with a writable root file system. */
+  readonly privilege: 'program' | 'setup';
+}
+
+/** A checked, canonical archive of the request's files. It lies in memory while it is small, in a spool file else. */
+export interface Archive {
+  readonly sizeBytes: number;
+  /** Paths of the regular files, e.g. `src/app.py`. */
+  readonly files: readonly string[];
+  /** The canonical tar. May be opened more than once. */
+  open(): Readable;
+  /** Bytes of the tar when it lies in memory, undefined when it lies in a file. */
+  readonly bytes: Uint8Array | undefined;
+  /** Path of the spool file when it lies in one. */
+  readonly path: string | undefined;
+  /** Forgets the bytes and removes the spool file. Idempotent. */
+  dispose(): Promise<void>;
+}
+
+/** One execution, resolved: everything a runner must know. Serializable as JSON, frozen. */
+export interface Job {
+  readonly executionId: string;
+  readonly spec: SandboxSpec;
+  readonly entrypoint: string;
+  readonly args: readonly string[];
+  /** `KEY=value` strings. */
+  readonly env: readonly string[];
+  readonly preCommands: readonly string[];
+  readonly stdin: string;
+  readonly evalLastExpr: boolean;
+  readonly timeoutMs: number;
+}
+
+/** What a sandbox's cgroup, or its best substitute, has counted. */
+export interface Measured {
+  readonly cpuMs: number;
+  readonly memoryPeakBytes: number;
+  /** Whether the kernel killed any process of the sandbox for memory. */
+  readonly oomKilled: boolean;
+}
+
+/** How the agent says that the program ended. */
+export interface AgentExit extends Measured {
+  readonly phase: 'setup' | 'run';
+  /** 0…255 for an exit; undefined when a signal ended it. */
+  readonly exitCode: number | undefined;
+  readonly signal: number | undefined;
+  readonly wallMs: number;
+  readonly stdoutTruncated: boolean;
+  readonly stderrTruncated: boolean;
+  readonly errorType: string | undefined;
+  readonly errorLine: number | undefined;
+  /** `repr()` of the last expression, when it was asked for and not None. */
+  readonly result: string | undefined;
+  readonly warnings: readonly string[];
+}
+
+export interface JobDelivery {
+  readonly job: Job;
+  readonly archive: Archive;
+  readonly stdoutBytesMax: number;
+  readonly stderrBytesMax: number;
+}
+
+export interface RunOptions {
+  readonly signal: AbortSignal;
+  readonly onOutput: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+}
+
+/** A sandbox whose agent waits for its one job. */
+export interface ReadySandbox {
+  readonly id: string;
+  /**
+   * Delivers the job and follows it to its end.
+   *
+   * @throws SandboxError `lost` when the sandbox ended without saying how the program did, `protocol` when what it said
+   * made no sense; the abort reason when `signal` aborts.
+   */
+  run(delivery: JobDelivery, options: RunOptions): Promise<AgentExit>;
+  /** Whether a program is running yet, or pre_commands still are. */
+  readonly phase: 'setup' | 'run';
+  /** What was measured so far; best effort, for executions that end without an {@link AgentExit}. */
+  measure(): Promise<Measured | undefined>;
+  /** Kills everything inside and removes every trace. Idempotent. */
+  destroy(): Promise<void>;
+}
+
+/** Where runners get sandboxes from. */
+export interface Sandboxes {
+  /**
+   * @throws SandboxError `image_unavailable` or `engine_unavailable`, or another when the sandbox could not be made.
+   */
+  acquire(spec: SandboxSpec, options: { readonly signal: AbortSignal }): Promise<ReadySandbox>;
+  /** Throws unless a sandbox could be made now. */
+  probe(options: { readonly signal: AbortSignal }): Promise<void>;
+}
+
+export type SandboxErrorReason = 'image_unavailable' | 'engine_unavailable' | 'lost' | 'protocol' | 'internal';
+
+/** A sandbox could not be made, or broke. */
+export class SandboxError extends Error {
+  override readonly name = 'SandboxError';
+
+  constructor(
+    readonly reason: SandboxErrorReason,
+    message: string,
+    options: { readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+  }
+}
+
+export interface NewExecution {
+  readonly job: Job;
+  readonly archive: Archive;
+  readonly accepted: AcceptedEvent;
+}
+
+/** A job that was accepted before and has to run still. */
+export interface PendingExecution {
+  readonly job: Job;
+  readonly archive: Archive;
+}
+
+/** Durable records and events of executions. What a read says includes every write that was called before it. */
+export interface ExecutionStore {
+  /**
+   * Records a new execution as pending.
+   *
+   * @returns once it survives a crash of the machine
+   * @throws ServiceError `store_unavailable`
+   */
+  insert(execution: NewExecution): Promise<void>;
+  /** pending → running. False when the execution is final already. */
+  start(executionId: string, event: StartedEvent): Promise<boolean>;
+  /** Appends output of a running execution, in order. Durable soon after. */
+  append(executionId: string, event: OutputEvent): void;
+  /**
+   * The one terminal transition, by compare-and-set: false when another came first. Drops the job and its archive.
+   */
+  settle(executionId: string, event: FinishedEvent): Promise<boolean>;
+  /** The events so far, in order; undefined when there is no such execution. */
+  events(executionId: string): Promise<readonly ExecutionEvent[] | undefined>;
+  /** Executions that were accepted and never started, oldest first. Called once, at start. */
+  pending(): Promise<readonly PendingExecution[]>;
+  /** Ids of executions that a server which is gone was running. Called once, at start. */
+  orphans(): Promise<readonly string[]>;
+  /** Removes executions that ended before `before` (RFC 3339). Returns how many. */
+  prune(before: string): Promise<number>;
+  /** Throws unless a write would be durable now. */
+  probe(): Promise<void>;
+  /** Writes what is still buffered and lets go of the files. */
+  close(): Promise<void>;
+}
