@@ -44,6 +44,8 @@ function readAll(read: SettingsReader, environment: Readonly<Record<string, stri
       port: read.integer('PYEXEC_PORT', { default: 8080, min: 0, max: 65_535 }),
       bodyBytesMax: read.mebibytes('PYEXEC_MAX_BODY_MB', { default: 100, max: 10_240 }),
       codeBytesMax: read.integer('PYEXEC_MAX_CODE_BYTES', { default: 102_400 }),
+      /** The `metadata` part of an upload, and what `/eval` may carry besides code; stdin travels in both. */
+      metadataBytesMax: read.mebibytes('PYEXEC_MAX_METADATA_MB', { default: 16, max: 1_024 }),
       headersTimeoutMs: read.seconds('PYEXEC_HEADERS_TIMEOUT', { default: 15 }),
       bodyIdleTimeoutMs: read.seconds('PYEXEC_BODY_IDLE_TIMEOUT', { default: 15 }),
       bodyBytesPerSecondMin: read.integer('PYEXEC_BODY_MIN_RATE', { default: 1024, min: 0 }),
@@ -61,7 +63,7 @@ function readAll(read: SettingsReader, environment: Readonly<Record<string, stri
       concurrencyMax: read.integer('PYEXEC_MAX_CONCURRENT', { default: 16, max: 4096 }),
       queueMax: read.integer('PYEXEC_MAX_QUEUE', { default: 1000, max: 1_000_000 }),
       shutdownGraceMs: read.seconds('PYEXEC_SHUTDOWN_GRACE', { default: 30, min: 0 }),
-      createTimeoutMs: read.seconds('PYEXEC_CREATE_TIMEOUT', { default: 30 }),
+      readyTimeoutMs: read.seconds('PYEXEC_READY_TIMEOUT', { default: 30 }),
     }),
     limits: Object.freeze({
       timeoutSeconds: limit(read, 'TIMEOUT', 300, 3_600),
@@ -83,6 +85,14 @@ function readAll(read: SettingsReader, environment: Readonly<Record<string, stri
       /** Patterns with `*`; empty allows every image. */
       allowed: read.list('PYEXEC_ALLOWED_IMAGES'),
       pullTimeoutMs: read.seconds('PYEXEC_PULL_TIMEOUT', { default: 300 }),
+    }),
+    pool: Object.freeze({
+      sizeMin: read.integer('PYEXEC_POOL_SIZE', { default: 4, min: 0, max: 1024 }),
+      sizeMax: read.integer('PYEXEC_POOL_MAX', { default: 16, min: 0, max: 4096 }),
+      memoryBytesMax: read.mebibytes('PYEXEC_POOL_MEMORY_MB', { default: 1024 }),
+      idleMs: read.seconds('PYEXEC_POOL_IDLE', { default: 300 }),
+      ageMsMax: read.seconds('PYEXEC_POOL_MAX_AGE', { default: 3_600 }),
+      refillConcurrencyMax: read.integer('PYEXEC_POOL_REFILL', { default: 2, max: 64 }),
     }),
     sandbox: Object.freeze({
       processesMax: read.integer('PYEXEC_MAX_PROCESSES', { default: 256, min: 16 }),

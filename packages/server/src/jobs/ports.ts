@@ -1,5 +1,12 @@
-import type { AcceptedEvent, ExecutionEvent, FinishedEvent, OutputEvent, StartedEvent } from '@python-executor/contract';
 import type { Readable } from 'node:stream';
+import type {
+  AcceptedEvent,
+  ExecutionEvent,
+  FinishedEvent,
+  Metadata,
+  OutputEvent,
+  StartedEvent,
+} from '@python-executor/contract';
 
 /** What a sandbox is made of. Two equal specs are interchangeable, so a warm sandbox may serve either. */
 export interface SandboxSpec {
@@ -27,8 +34,24 @@ export interface Archive {
   readonly bytes: Uint8Array | undefined;
   /** Path of the spool file when it lies in one. */
   readonly path: string | undefined;
+  /**
+   * Makes a spool file survive a crash of the machine; does nothing for an archive in memory.
+   *
+   * @throws ServiceError `store_unavailable`
+   */
+  persist(): Promise<void>;
   /** Forgets the bytes and removes the spool file. Idempotent. */
   dispose(): Promise<void>;
+}
+
+/** What a client asked for, parsed. Whoever takes it owns its archive from then on. */
+export interface ExecutionRequest {
+  readonly metadata: Metadata;
+  readonly archive: Archive;
+  /** Sentences for `warnings` of the result, e.g. about unknown fields. */
+  readonly warnings: readonly string[];
+  /** `eval`: the value of a final expression becomes `result`. */
+  readonly mode: 'script' | 'eval';
 }
 
 /** One execution, resolved: everything a runner must know. Serializable as JSON, frozen. */
@@ -66,7 +89,8 @@ export interface AgentExit extends Measured {
   readonly errorLine: number | undefined;
   /** `repr()` of the last expression, when it was asked for and not None. */
   readonly result: string | undefined;
-  readonly warnings: readonly string[];
+  /** The files did not fit; nothing ran. */
+  readonly diskFull: boolean;
 }
 
 export interface JobDelivery {
@@ -78,7 +102,8 @@ export interface JobDelivery {
 
 export interface RunOptions {
   readonly signal: AbortSignal;
-  readonly onOutput: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+  /** Called in order. The program is held up until a promise that it returns resolves; that never rejects. */
+  readonly onOutput: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => Promise<void> | undefined;
 }
 
 /** A sandbox whose agent waits for its one job. */
@@ -91,6 +116,8 @@ export interface ReadySandbox {
    * made no sense; the abort reason when `signal` aborts.
    */
   run(delivery: JobDelivery, options: RunOptions): Promise<AgentExit>;
+  /** Whether the agent is there still, as far as can be told without asking it. */
+  readonly alive: boolean;
   /** Whether a program is running yet, or pre_commands still are. */
   readonly phase: 'setup' | 'run';
   /** What was measured so far; best effort, for executions that end without an {@link AgentExit}. */

@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const command = fileURLToPath(new URL('../../packages/cli/bin/python-executor.js', import.meta.url));
+
+export interface ServiceOptions {
+  /** `PYEXEC_*` variables besides those that every test service has. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** An existing data directory, to start again where another service stopped. */
+  readonly dataDir?: string;
+}
+
+/** A real service: the built command, in a process of its own, on a free port of the loopback interface. */
+export interface Service {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly process: ChildProcess;
+  /** Log lines so far. */
+  readonly log: readonly string[];
+  /** Resident memory of the server process now, in bytes. */
+  residentBytes(): Promise<number>;
+  /** Stops the service as an operator would; rejects unless it exits with 0. */
+  stop(): Promise<void>;
+}
+
+/** The backend that the whole of the tests runs against: `docker` unless `PYEXEC_TEST_BACKEND` says otherwise. */
+export const testBackend = process.env['PYEXEC_TEST_BACKEND'] ?? 'docker';
+
+export async function startService({ env = {}, dataDir }: ServiceOptions = {}): Promise<Service> {
+  const directory = dataDir ?? (await mkdtemp(join(tmpdir(), 'pyexec-e2e-')));
+  const child = spawn(process.execPath, [command, 'serve'], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      PYEXEC_HOST: '127.0.0.1',
+      PYEXEC_PORT: '0',
+      PYEXEC_DATA_DIR: directory,
+      PYEXEC_BACKEND: testBackend,
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log: string[] = [];
+  const stderr: string[] = [];
+  child.stderr.on('data', (chunk) => stderr.push(String(chunk)));
+  const lines = createInterface({ input: child.stdout });
+  const url = await new Promise<string>((resolve, reject) => {
+    lines.on('line', (line) => {
+      log.push(line);
+      const found = /"url":"([^"]+)"/.exec(line);
+      if (found?.[1] !== undefined) resolve(found[1]);
+    });
+    child.once('exit', (code) =>
+      reject(new Error(`The service ended with ${code} before it was ready:\n${log.join('\n')}\n${stderr.join('')}`)),
+    );
+  });
+  return {
+    url,
+    dataDir: directory,
+    process: child,
+    log,
+    async residentBytes() {
+      const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
+      return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+    },
+    async stop() {
+      if (child.exitCode === null && child.signalCode === null) {
+        const exit = once(child, 'exit');
+        child.kill('SIGTERM');
+        await exit;
+      }
+      if (dataDir === undefined) await rm(directory, { recursive: true, force: true });
+      if (child.exitCode !== 0) throw new Error(`The service ended with ${child.exitCode}:\n${log.join('\n')}`);
+    },
+  };
+}

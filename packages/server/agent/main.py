@@ -1,0 +1,156 @@
+"""The program inside every sandbox, pid 1: takes one job from the host, runs it, says how it ended.
+
+Standard library only, Python 3.8 or newer, and as few imports as can be: each is paid for at every start. The user's
+program is the real ``python3 main.py``, started before the job is there and waiting inside its own start-up
+(waiter.py); with the job it falls through into what Python does anyway.
+"""
+
+import os
+import time
+
+import _signal
+
+from agent.channel import Channel, HostGone
+from agent.counters import Counters
+from agent.job import WORK, Job
+from agent.privileges import USER_ID, drop_privileges, hide_from_user
+from agent.process import Interpreter, Process
+from agent.report import Reports
+from agent.run import Follower, Output, Stdin
+
+SHELL = "/bin/sh"
+
+
+def main(privilege, network, *denied):
+    """``privilege``: "program" or "setup"; ``network``: "none" or "public", and the addresses ``denied`` then."""
+    # Of all signals only those with a handler reach pid 1, and Python installs one for this.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    channel = _take_channel()
+    if network == "public":
+        from agent.network import confine_network
+
+        confine_network(denied)
+    is_setup = privilege == "setup"
+    if not is_setup and os.getuid() == 0:
+        drop_privileges()
+    _forget_coerced_locale()
+    os.chdir(WORK)
+    try:
+        Agent(channel, is_setup).serve()
+    except HostGone:
+        pass
+    finally:
+        # Nothing in the sandbox outlives pid 1.
+        os._exit(0)
+
+
+def _take_channel():
+    """Moves the host's pipes away from descriptors 0 and 1, where the user's processes have theirs."""
+    channel = Channel(os.dup(0), os.dup(1))
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    return channel
+
+
+def _forget_coerced_locale():
+    """Python sets LC_CTYPE for itself in the C locale; the user's processes decide that on their own."""
+    with open("/proc/self/environ", "rb") as environment:
+        if not any(entry.startswith(b"LC_CTYPE=") for entry in environment.read().split(b"\0")):
+            os.environ.pop("LC_CTYPE", None)
+
+
+class Agent:
+    """One job, from the first frame to the last."""
+
+    def __init__(self, channel, is_setup):
+        self.channel = channel
+        self.owner = USER_ID if is_setup else None
+        self.prepare = drop_privileges if is_setup else None
+        self.reports = Reports()
+        self.interpreter = None
+
+    def serve(self):
+        # After pre_commands the interpreter's start-up may find other things than before.
+        if self.owner is None:
+            self.interpreter = self._start("main.py", os.environ)
+        hide_from_user()
+        counters = Counters()
+        if self.interpreter is not None:
+            self.interpreter.wait_until_ready()
+        self.channel.send(b"R")
+        job = Job()
+        job.receive(self.channel, self.owner)
+        began_ns = time.monotonic_ns()
+        cpu_us_before = counters.cpu_us()
+        ending = self._run(job)
+        ending["wall_us"] = (time.monotonic_ns() - began_ns) // 1000
+        ending["cpu_us"] = counters.cpu_us() - cpu_us_before
+        ending["peak_bytes"] = counters.peak_bytes()
+        ending["oom_kills"] = counters.oom_kills()
+        ending["counted"] = int(counters.complete)
+        self._say_end(ending)
+
+    def _start(self, entrypoint, environment):
+        return Interpreter(entrypoint, environment, self.reports.name, self.prepare)
+
+    def _run(self, job):
+        outputs = (
+            Output(self.channel, b"O", job.stdout_bytes_max),
+            Output(self.channel, b"e", job.stderr_bytes_max),
+        )
+        stdin = Stdin()
+        follower = Follower(self.channel, self.reports, outputs, stdin)
+        phase, status = "setup", 0
+        if not job.disk_full:
+            status = self._run_pre_commands(job, follower)
+            if status == 0:
+                phase = "run"
+                self.channel.send(b"H", b"run")
+                status = self._run_program(job, follower, stdin)
+        return {
+            "phase": phase,
+            "disk_full": int(job.disk_full),
+            "exit_code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
+            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+            "stdout_cut": int(outputs[0].cut),
+            "stderr_cut": int(outputs[1].cut),
+        }
+
+    def _run_pre_commands(self, job, follower):
+        """The wait status of the first that fails, or 0."""
+        for command in job.pre_commands:
+            process = Process([SHELL, "-c", command], job.environment())
+            os.close(process.stdin)  # The job's stdin is the program's.
+            process.stdin = -1
+            status = follower.follow(process)
+            if status:
+                return status
+        return 0
+
+    def _run_program(self, job, follower, stdin):
+        if self.interpreter is None or job.needs_new_interpreter():
+            if self.interpreter is not None:
+                self.interpreter.discard()
+            self.interpreter = self._start(job.entrypoint, job.environment())
+            self.interpreter.wait_until_ready()
+        self.interpreter.deliver(job)
+        stdin.attach(self.interpreter)
+        return follower.follow(self.interpreter)
+
+    def _say_end(self, ending):
+        name, line = self.reports.error()
+        if ending["exit_code"] == 1 or ending["signal"] == _signal.SIGINT:
+            self.channel.send(b"X", name + b"\0" + line)
+        result = self.reports.result()
+        if result is not None:
+            self.channel.send(b"V", result)
+        self.channel.send(b"Z", " ".join("%s=%s" % item for item in ending.items()).encode())
+        # What the program left behind ends now; the agent stays until the host has read the counters.
+        try:
+            os.kill(-1, _signal.SIGKILL)
+        except OSError:
+            pass
+        while True:
+            self.channel.fill()

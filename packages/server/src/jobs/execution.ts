@@ -1,0 +1,127 @@
+import { performance } from 'node:perf_hooks';
+import type { ExecutionEvent, FinishedEvent } from '@python-executor/contract';
+import type { Logger } from 'pino';
+import type { Availability } from './availability.js';
+import { EndedByService, type EndCause } from './causes.js';
+import { type Outcome, outcomeOfError } from './outcome.js';
+import { type Archive, type ExecutionStore, type Job, SandboxError, type Sandboxes } from './ports.js';
+import type { Queue, QueueEntry } from './queue.js';
+import { runJob } from './run.js';
+
+export interface ExecutionContext {
+  readonly store: ExecutionStore;
+  readonly sandboxes: Sandboxes;
+  readonly queue: Queue;
+  readonly availability: Availability;
+  readonly stdoutBytesMax: number;
+  readonly stderrBytesMax: number;
+  readonly logger: Logger;
+}
+
+/** `sync`: a caller waits for the result; `async`: it was answered 202 and is to survive this server. */
+export type Delivery = 'sync' | 'async';
+
+/** One accepted execution while this server has to do with it: from waiting to settled. */
+export class Execution implements QueueEntry {
+  readonly id: string;
+  /** Resolves with the last event. Never rejects. */
+  readonly finished: Promise<FinishedEvent>;
+  readonly #controller = new AbortController();
+  readonly #logger: Logger;
+  #finish!: (event: FinishedEvent) => void;
+  #startedMs: number | undefined;
+  #settled = false;
+  #released: Promise<void> = Promise.resolve();
+  readonly #events: ExecutionEvent[] = [];
+
+  constructor(
+    private readonly job: Job,
+    private readonly archive: Archive,
+    readonly delivery: Delivery,
+    private readonly context: ExecutionContext,
+  ) {
+    this.id = job.executionId;
+    this.#logger = context.logger.child({ executionId: job.executionId });
+    this.finished = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+  }
+
+  get started(): boolean {
+    return this.#startedMs !== undefined;
+  }
+
+  /** Every event so far; only of a `sync` execution, whose caller is there to take them. */
+  get events(): readonly ExecutionEvent[] {
+    return this.#events;
+  }
+
+  /** Ends the execution for the given cause, unless it has ended. What ended it first stays the reason. */
+  end(endCause: EndCause): void {
+    const cause = new EndedByService(endCause);
+    this.#controller.abort(cause);
+    if (this.context.queue.remove(this)) {
+      void this.#settle(outcomeOfError(cause, this.job, { phase: 'queue', wallMs: 0, measured: undefined }));
+    }
+  }
+
+  async run(): Promise<void> {
+    const { sandboxes, stdoutBytesMax, stderrBytesMax, availability, queue, store } = this.context;
+    try {
+      const outcome = await runJob(this.job, this.archive, {
+        sandboxes,
+        stdoutBytesMax,
+        stderrBytesMax,
+        signal: this.#controller.signal,
+        onStart: () => this.#start(),
+        onOutput: (stream, bytes) => {
+          const event = { type: 'output', stream, bytes } as const;
+          this.#keep(event);
+          return store.append(this.id, event);
+        },
+        onRelease: (released) => {
+          this.#released = released;
+        },
+      });
+      await this.#settle(outcome);
+    } catch (error) {
+      if (!(error instanceof SandboxError && error.reason === 'engine_unavailable')) {
+        this.#logger.error({ err: error }, 'the execution failed for a fault of the service');
+        await this.#settle(outcomeOfError(error, this.job, { phase: 'run', wallMs: 0, measured: undefined }));
+        return;
+      }
+      availability.reportDown(error);
+      queue.pushFront(this);
+    }
+    await this.#released;
+  }
+
+  async #start(): Promise<boolean> {
+    const event = { type: 'started', at: new Date().toISOString() } as const;
+    this.#startedMs = performance.now();
+    this.#keep(event);
+    return this.context.store.start(this.id, event);
+  }
+
+  async #settle(outcome: Outcome): Promise<void> {
+    if (this.#settled) return;
+    this.#settled = true;
+    const durationMs = this.#startedMs === undefined ? 0 : Math.round(performance.now() - this.#startedMs);
+    const event: FinishedEvent = { ...outcome, type: 'finished', at: new Date().toISOString(), durationMs };
+    this.#keep(event);
+    const { status, termination, exitCode } = event;
+    this.#logger.info({ status, reason: termination.reason, exitCode, durationMs }, 'execution ended');
+    try {
+      await this.context.store.settle(this.id, event);
+      await this.archive.dispose();
+    } catch (error) {
+      this.#logger.error({ err: error }, 'the end of the execution could not be recorded');
+    } finally {
+      this.#finish(event);
+    }
+  }
+
+  #keep(event: ExecutionEvent): void {
+    if (this.delivery === 'sync') this.#events.push(event);
+  }
+}
