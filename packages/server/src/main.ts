@@ -13,7 +13,7 @@ import { Executions } from './jobs/executions.js';
 import type { ExecutionStore } from './jobs/ports.js';
 import { defaultSpec } from './jobs/resolve.js';
 import { bundleAgent } from './sandbox/agent/bundle.js';
-import { agentCommand } from './sandbox/agent/command.js';
+import { agentArguments } from './sandbox/agent/command.js';
 import type { Backend } from './sandbox/backend.js';
 import { createDirectSandboxes } from './sandbox/direct.js';
 import { createDockerBackend } from './sandbox/docker/backend.js';
@@ -113,13 +113,14 @@ async function wire(
 
 function createBackend(config: Config, ownerId: string): Backend {
   const { sandbox, images } = config;
-  const agent = { source: bundleAgent(), deniedAddresses: ownAddresses() };
+  const deniedAddresses = ownAddresses();
   return createDockerBackend({
     socket: sandbox.dockerSocket,
     pullTimeoutMs: images.pullTimeoutMs,
     ownerId,
     instanceId: randomUUID(),
-    agentCommand: (spec) => agentCommand(spec, agent),
+    agentSource: bundleAgent(),
+    agentArguments: (spec) => agentArguments(spec, deniedAddresses),
     processesMax: sandbox.processesMax,
     inodesMax: sandbox.inodesMax,
     openFilesMax: sandbox.openFilesMax,

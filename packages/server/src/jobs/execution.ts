@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { ExecutionEvent, FinishedEvent } from '@python-executor/contract';
 import type { Logger } from 'pino';
 import type { Availability } from './availability.js';
-import { EndedByService, type EndCause } from './causes.js';
+import { type EndCause, EndedByService } from './causes.js';
 import { type Outcome, outcomeOfError } from './outcome.js';
 import { type Archive, type ExecutionStore, type Job, SandboxError, type Sandboxes } from './ports.js';
 import type { Queue, QueueEntry } from './queue.js';

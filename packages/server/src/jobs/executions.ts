@@ -1,12 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type ExecutionResult,
-  type ExecutionStatus,
-  foldEvents,
-  quote,
-  ServiceError,
-} from '@python-executor/contract';
+import { type ExecutionResult, type ExecutionStatus, foldEvents, quote, ServiceError } from '@python-executor/contract';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import { Availability } from './availability.js';
@@ -33,6 +27,8 @@ export class Executions {
   readonly #availability: Availability;
   readonly #context: ExecutionContext;
   readonly #closing = new AbortController();
+  /** How many are being recorded and come to the queue after that. */
+  #admitting = 0;
 
   constructor(private readonly options: ExecutionsOptions) {
     const { store, sandboxes, jobs, logger, resolve } = options;
@@ -72,10 +68,7 @@ export class Executions {
   }
 
   /** Runs the request and waits for its end. When `signal` aborts, the execution ends as killed. */
-  async runToEnd(
-    request: ExecutionRequest,
-    { signal }: { readonly signal: AbortSignal },
-  ): Promise<ExecutionResult> {
+  async runToEnd(request: ExecutionRequest, { signal }: { readonly signal: AbortSignal }): Promise<ExecutionResult> {
     const execution = await this.#admit(request, 'sync');
     const onAbort = (): void => execution.end('cancelled');
     signal.addEventListener('abort', onAbort, { once: true });
@@ -129,7 +122,10 @@ export class Executions {
     this.#queue.pause();
     const { shutdownGraceMs } = this.options.jobs;
     const grace = new AbortController();
-    await Promise.race([this.#queue.idle(), delay(shutdownGraceMs, undefined, { signal: grace.signal }).catch(() => {})]);
+    await Promise.race([
+      this.#queue.idle(),
+      delay(shutdownGraceMs, undefined, { signal: grace.signal }).catch(() => {}),
+    ]);
     grace.abort();
     for (const execution of this.#live.values()) {
       if (execution.started || execution.delivery === 'sync') execution.end('shutdown');
@@ -143,13 +139,14 @@ export class Executions {
       this.#checkOpen();
       const { job, warnings } = resolveJob(`exe_${randomUUID()}`, request, this.options.resolve);
       this.#availability.check();
-      if (this.#queue.full) {
-        throw new ServiceError('queue_full', `Cannot accept the execution: ${this.#queue.waiting} are waiting already`, {
-          retryAfterSeconds,
-        });
-      }
+      this.#checkRoom();
       const execution = new Execution(job, archive, delivery, this.#context);
-      await this.#record(execution, job, archive, warnings);
+      this.#admitting += 1;
+      try {
+        await this.#record(execution, job, archive, warnings);
+      } finally {
+        this.#admitting -= 1;
+      }
       this.#enter(execution);
       return execution;
     } catch (error) {
@@ -168,6 +165,13 @@ export class Executions {
     this.#live.set(execution.id, execution);
     void execution.finished.then(() => this.#live.delete(execution.id));
     this.#queue.push(execution);
+  }
+
+  #checkRoom(): void {
+    if (this.#queue.room > this.#admitting) return;
+    throw new ServiceError('queue_full', `Cannot accept the execution: ${this.#queue.waiting} are waiting already`, {
+      retryAfterSeconds,
+    });
   }
 
   #checkOpen(): void {

@@ -163,33 +163,64 @@ export interface PendingExecution {
   readonly archive: Archive;
 }
 
-/** Durable records and events of executions. What a read says includes every write that was called before it. */
+/**
+ * Durable records and events of executions. Writes take effect at once and reach the disk behind the caller, in order:
+ * what a read says includes every write that was called before it, and {@link flush} tells when they are durable.
+ */
 export interface ExecutionStore {
   /**
-   * Records a new execution as pending.
+   * Records a new execution as pending, and persists its archive, which stays the caller's. The other methods know the
+   * execution from the call on, so whoever need not promise that it survives may go on without waiting. When the promise
+   * rejects, the execution is forgotten as if it had never been; a rejection that nobody handles does no harm.
    *
    * @returns once it survives a crash of the machine
    * @throws ServiceError `store_unavailable`
    */
   insert(execution: NewExecution): Promise<void>;
-  /** pending → running. False when the execution is final already. */
+  /** pending → running, by compare-and-set: false when the execution is not pending. Resolves without the disk. */
   start(executionId: string, event: StartedEvent): Promise<boolean>;
-  /** Appends output of a running execution, in order. Durable soon after. */
-  append(executionId: string, event: OutputEvent): void;
   /**
-   * The one terminal transition, by compare-and-set: false when another came first. Drops the job and its archive.
+   * Appends output, in order; does nothing once the execution is final. Each event is a record of its own, so a caller
+   * gathers small pieces. The bytes must not change afterwards.
+   *
+   * @returns undefined, or when too much waits for the disk a promise to wait for before the next call; it never rejects
+   */
+  append(executionId: string, event: OutputEvent): Promise<void> | undefined;
+  /**
+   * The one terminal transition, by compare-and-set: false when another came first. Drops the record of the job and its
+   * archive. Resolves without the disk: after a crash within moments the execution may be an orphan again.
    */
   settle(executionId: string, event: FinishedEvent): Promise<boolean>;
-  /** The events so far, in order; undefined when there is no such execution. */
+  /**
+   * The events so far, in order; undefined when there is no such execution.
+   *
+   * @throws ServiceError `store_unavailable`
+   */
   events(executionId: string): Promise<readonly ExecutionEvent[] | undefined>;
   /** Executions that were accepted and never started, oldest first. Called once, at start. */
   pending(): Promise<readonly PendingExecution[]>;
-  /** Ids of executions that a server which is gone was running. Called once, at start. */
+  /**
+   * Ids of executions that a server which is gone was running, or whose archive is gone. Called once, at start.
+   */
   orphans(): Promise<readonly string[]>;
-  /** Removes executions that ended before `before` (RFC 3339). Returns how many. */
+  /**
+   * Removes executions that ended before `before` (RFC 3339). Returns how many.
+   *
+   * @throws ServiceError `store_unavailable`
+   */
   prune(before: string): Promise<number>;
-  /** Throws unless a write would be durable now. */
+  /**
+   * Resolves once every write that was called before survives a crash of the machine.
+   *
+   * @throws ServiceError `store_unavailable` when it does not yet; it will when the disk is back
+   */
+  flush(): Promise<void>;
+  /** @throws ServiceError `store_unavailable` unless a write would be durable now */
   probe(): Promise<void>;
-  /** Writes what is still buffered and lets go of the files. */
+  /**
+   * Writes what is still buffered and lets go of the files. Idempotent.
+   *
+   * @throws ServiceError `store_unavailable` when something could not be written; the files are let go all the same
+   */
   close(): Promise<void>;
 }

@@ -27,8 +27,10 @@ export class Queue {
     return this.#running.size;
   }
 
-  get full(): boolean {
-    return this.#waiting.size >= this.limits.queueMax && this.#running.size >= this.limits.concurrencyMax;
+  /** How many more entries may come now, to run or to wait. */
+  get room(): number {
+    const { queueMax, concurrencyMax } = this.limits;
+    return Math.max(0, queueMax - this.#waiting.size) + Math.max(0, concurrencyMax - this.#running.size);
   }
 
   push(entry: QueueEntry): void {

@@ -105,8 +105,9 @@ function resolveEntrypoint(requested: string | undefined, files: readonly string
     const detected =
       files.find((file) => file === 'main.py') ??
       files.find((file) => file === '__main__.py') ??
-      files.find((file) => file.endsWith('.py'));
-    if (detected !== undefined && !detected.startsWith('-')) return detected;
+      // To the interpreter, a name that begins with a dash is an option.
+      files.find((file) => file.endsWith('.py') && !file.startsWith('-'));
+    if (detected !== undefined) return detected;
     throw new ServiceError(
       'entrypoint_not_found',
       'Cannot find a script to run: the archive has no main.py, no __main__.py and no other .py file; name one as entrypoint',

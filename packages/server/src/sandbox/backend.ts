@@ -19,6 +19,8 @@ export interface Sandbox {
 /** Makes and destroys sandboxes; knows nothing of the protocol, of pools, of jobs. */
 export interface Backend {
   readonly name: string;
+  /** What networks it can give a sandbox. */
+  readonly networks: readonly SandboxSpec['network'][];
   /**
    * Makes a sandbox and starts the agent in it.
    *

@@ -1,0 +1,114 @@
+import { SandboxError, type SandboxSpec } from '../../jobs/ports.js';
+import type { Backend, Sandbox } from '../backend.js';
+import { readSeccompProfile } from '../seccomp.js';
+import type { ContainerSettings } from './container.js';
+import { followEndings } from './endings.js';
+import { connectEngine, type Engine, raceAbort } from './engine.js';
+import { createImages, type Images } from './images.js';
+import { removeContainer, removeTimeoutMs } from './removal.js';
+import { type ContainerParts, startContainer } from './start.js';
+
+export interface DockerBackendOptions extends Omit<ContainerSettings, 'seccompProfile' | 'labels' | 'cpuCount'> {
+  /** Path of the engine's socket, or `unix://…`, `tcp://host:port`, `http://host:port`. */
+  readonly socket: string;
+  /** How long a pull of an image may take, ms. */
+  readonly pullTimeoutMs: number;
+  /** How long the engine may take to answer any other call, ms. 20,000 unless given. */
+  readonly callTimeoutMs?: number;
+  /** Whose containers these are: the same for every start of one server, and of no other server. */
+  readonly ownerId: string;
+  /** Which start of the server this is. One backend an instance. */
+  readonly instanceId: string;
+  /** How many threads native libraries start in a sandbox. 1 unless given. */
+  readonly cpuCount?: number;
+  /** Hears of containers that could not be removed and are left to {@link Backend.reap}, with why. */
+  readonly onLeftover?: (container: string, error: unknown) => void;
+}
+
+export const ownerLabel = 'python-executor.owner';
+export const instanceLabel = 'python-executor.instance';
+
+/** The kernel takes arguments of 128 KiB with the zero that ends them. */
+const agentBytesMax = 128 * 1024 - 1;
+const callTimeoutMs = 20_000;
+const probeTimeoutMs = 2000;
+/** How long an abort waits until what it interrupted is cleaned up. What takes longer goes on in the background. */
+const abortGraceMs = 2000;
+/** The first version of the API with private cgroup namespaces and one-shot statistics. */
+const apiVersionMin = 41;
+
+interface Parts extends ContainerParts {
+  readonly images: Images;
+}
+
+/**
+ * Sandboxes that are containers of a Docker engine, or of what speaks its API. No path of the host is mounted, so the
+ * engine may be on another machine.
+ *
+ * @throws RangeError when the agent is too long for an argument
+ */
+export function createDockerBackend(options: DockerBackendOptions): Backend {
+  const agentBytes = Buffer.byteLength(options.agentSource);
+  if (agentBytes > agentBytesMax) {
+    throw new RangeError(`Cannot use agent: its source has ${agentBytes} bytes, more than ${agentBytesMax}`);
+  }
+  const labels = { [ownerLabel]: options.ownerId, [instanceLabel]: options.instanceId };
+  const engine = connectEngine({ socket: options.socket, callTimeoutMs: options.callTimeoutMs ?? callTimeoutMs });
+  const parts: Parts = {
+    engine,
+    images: createImages(engine, { pullTimeoutMs: options.pullTimeoutMs }),
+    endings: followEndings(engine, { label: `${instanceLabel}=${options.instanceId}` }),
+    settings: { ...options, cpuCount: options.cpuCount ?? 1, labels, seccompProfile: readSeccompProfile() },
+    live: new Set(),
+    storage: { hasQuotas: true },
+    onLeftover: options.onLeftover ?? (() => {}),
+  };
+  return {
+    name: 'docker',
+    networks: ['none', 'public'],
+    create: (spec, { signal }) => createSandbox(parts, spec, signal),
+    reap: () => reap(parts, options.ownerId),
+    probe: ({ signal }) => probe(engine, signal),
+    async close() {
+      parts.images.close();
+      parts.endings.close();
+      engine.close();
+    },
+  };
+}
+
+async function createSandbox(parts: Parts, spec: SandboxSpec, signal: AbortSignal): Promise<Sandbox> {
+  signal.throwIfAborted();
+  const [image] = await Promise.all([parts.images.ensure(spec.image, { signal }), parts.endings.connect()]);
+  signal.throwIfAborted();
+  const making = startContainer(parts, { image, spec, signal });
+  try {
+    return await raceAbort(making, [signal]);
+  } catch (error) {
+    if (signal.aborted) await raceAbort(making, [AbortSignal.timeout(abortGraceMs)]).catch(() => {});
+    throw error;
+  }
+}
+
+/** Removes every container of this owner that is not in use: those of earlier instances, and our own that got lost. */
+async function reap({ engine, live }: Parts, ownerId: string): Promise<number> {
+  const filters = JSON.stringify({ label: [`${ownerLabel}=${ownerId}`] });
+  const found = await engine.call('list containers', () => engine.docker.listContainers({ all: true, filters }));
+  const leftovers = found.filter((container) => !container.Names.some((name) => live.has(name.replace(/^\//, ''))));
+  const removals = leftovers.map(({ Id: id }) => removeContainer(engine, id, { timeoutMs: removeTimeoutMs }));
+  const outcomes = await Promise.allSettled(removals);
+  return outcomes.filter(({ status }) => status === 'fulfilled').length;
+}
+
+async function probe(engine: Engine, signal: AbortSignal): Promise<void> {
+  const { ApiVersion: version } = await engine.call('probe engine', () => engine.docker.version(), {
+    timeoutMs: probeTimeoutMs,
+    signal,
+  });
+  const [major = 0, minor = 0] = String(version).split('.').map(Number);
+  if (major > 1 || (major === 1 && minor >= apiVersionMin)) return;
+  throw new SandboxError(
+    'engine_unavailable',
+    `Cannot use engine: its API is version ${JSON.stringify(version)}, and 1.${apiVersionMin} is the oldest that will do`,
+  );
+}
