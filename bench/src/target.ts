@@ -45,6 +45,8 @@ function commandTarget(name: string, command: (folder: string) => readonly strin
               else resolve();
             },
           );
+          // A program that reads nothing may be gone before its stdin was written.
+          child.stdin?.on('error', () => {});
           child.stdin?.end(workload.stdin);
         });
     },

@@ -3,6 +3,7 @@ import type { ExecutionEvent, FinishedEvent } from '@python-executor/contract';
 import type { Logger } from 'pino';
 import type { Availability } from './availability.js';
 import { type EndCause, EndedByService } from './causes.js';
+import { OutputGatherer } from './gather.js';
 import { type Outcome, outcomeOfError } from './outcome.js';
 import { type Archive, type ExecutionStore, type Job, SandboxError, type Sandboxes } from './ports.js';
 import type { Queue, QueueEntry } from './queue.js';
@@ -33,6 +34,10 @@ export class Execution implements QueueEntry {
   #settled = false;
   #released: Promise<void> = Promise.resolve();
   readonly #events: ExecutionEvent[] = [];
+  readonly #output = new OutputGatherer((event) => {
+    this.#keep(event);
+    return this.context.store.append(this.id, event);
+  });
 
   constructor(
     private readonly job: Job,
@@ -66,7 +71,7 @@ export class Execution implements QueueEntry {
   }
 
   async run(): Promise<void> {
-    const { sandboxes, stdoutBytesMax, stderrBytesMax, availability, queue, store } = this.context;
+    const { sandboxes, stdoutBytesMax, stderrBytesMax, availability, queue } = this.context;
     try {
       const outcome = await runJob(this.job, this.archive, {
         sandboxes,
@@ -74,11 +79,7 @@ export class Execution implements QueueEntry {
         stderrBytesMax,
         signal: this.#controller.signal,
         onStart: () => this.#start(),
-        onOutput: (stream, bytes) => {
-          const event = { type: 'output', stream, bytes } as const;
-          this.#keep(event);
-          return store.append(this.id, event);
-        },
+        onOutput: (stream, bytes) => this.#output.add(stream, bytes),
         onRelease: (released) => {
           this.#released = released;
         },
@@ -106,6 +107,7 @@ export class Execution implements QueueEntry {
   async #settle(outcome: Outcome): Promise<void> {
     if (this.#settled) return;
     this.#settled = true;
+    await this.#output.flush();
     const durationMs = this.#startedMs === undefined ? 0 : Math.round(performance.now() - this.#startedMs);
     const event: FinishedEvent = { ...outcome, type: 'finished', at: new Date().toISOString(), durationMs };
     this.#keep(event);
