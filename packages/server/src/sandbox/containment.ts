@@ -5,7 +5,7 @@ import type { SandboxSpec } from '../jobs/ports.js';
  * prepare the sandbox as root first gets the few capabilities that takes and gives them up before the program runs.
  */
 export const sandboxUser = Object.freeze({ uid: 1000, gid: 1000 });
-export const rootUser = Object.freeze({ uid: 0, gid: 0 });
+const rootUser = Object.freeze({ uid: 0, gid: 0 });
 
 export const hostName = 'sandbox';
 export const workDirectory = '/work';
@@ -25,6 +25,9 @@ export const coreBytesMax = 1;
 
 /** Less does not even start an interpreter, and engines refuse it. */
 export const memoryBytesMin = 6 * 1024 * 1024;
+
+/** The kernel's own least weight. */
+export const cpuSharesMin = 2;
 
 /** What nobody inside may read: they tell of the host, its hardware and its other processes. */
 export const maskedPaths: readonly string[] = Object.freeze([

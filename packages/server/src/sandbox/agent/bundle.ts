@@ -14,7 +14,18 @@ const modules = [
   'run',
   'network',
   'main',
+  'namespaces',
+  'zygote',
+  'bootstrap',
 ] as const;
+
+/** Modules that few sandboxes need, and when. */
+const conditions: Readonly<Record<string, string>> = {
+  network: '"public" in sys.argv[2:3]',
+  namespaces: '__name__ != "__main__" or sys.argv[1] == "zygote"',
+  zygote: '__name__ != "__main__"',
+  bootstrap: '__name__ == "__main__" and sys.argv[1] == "zygote"',
+};
 
 /**
  * The agent as one Python source, for `python3 -I -S -c <source> <arguments>`: no file of it needs to be in the image,
@@ -31,12 +42,11 @@ export function bundleAgent(): string {
     'sys.modules["agent"].__path__ = []',
   ];
   for (const name of modules) {
-    // network.py is loaded where it is needed: most sandboxes have no network.
-    if (name !== 'network') lines.push(load(name));
-    else lines.push(`if "public" in sys.argv[2:3]:\n    ${load(name)}`);
+    const condition = conditions[name];
+    lines.push(condition === undefined ? load(name) : `if ${condition}:\n    ${load(name)}`);
     if (name === 'process') lines.push(`sys.modules["agent.process"].WAITER_SOURCE = ${literal('waiter')}`);
   }
-  lines.push('sys.modules["agent.main"].main(*sys.argv[1:])');
+  lines.push('if __name__ == "__main__":\n    sys.modules["agent.main"].main(*sys.argv[1:])');
   return `${lines.join('\n')}\n`;
 }
 

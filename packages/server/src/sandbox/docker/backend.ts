@@ -25,8 +25,8 @@ export interface DockerBackendOptions extends Omit<ContainerSettings, 'seccompPr
   readonly onLeftover?: (container: string, error: unknown) => void;
 }
 
-export const ownerLabel = 'python-executor.owner';
-export const instanceLabel = 'python-executor.instance';
+const ownerLabel = 'python-executor.owner';
+const instanceLabel = 'python-executor.instance';
 
 /** The kernel takes arguments of 128 KiB with the zero that ends them. */
 const agentBytesMax = 128 * 1024 - 1;
@@ -45,13 +45,14 @@ interface Parts extends ContainerParts {
  * Sandboxes that are containers of a Docker engine, or of what speaks its API. No path of the host is mounted, so the
  * engine may be on another machine.
  *
- * @throws RangeError when the agent is too long for an argument
+ * @throws RangeError when the agent is too long for an argument, or the network is not the sandbox's own
  */
 export function createDockerBackend(options: DockerBackendOptions): Backend {
   const agentBytes = Buffer.byteLength(options.agentSource);
   if (agentBytes > agentBytesMax) {
     throw new RangeError(`Cannot use agent: its source has ${agentBytes} bytes, more than ${agentBytesMax}`);
   }
+  checkNetwork(options.networkMode);
   const labels = { [ownerLabel]: options.ownerId, [instanceLabel]: options.instanceId };
   const engine = connectEngine({ socket: options.socket, callTimeoutMs: options.callTimeoutMs ?? callTimeoutMs });
   const parts: Parts = {
@@ -75,6 +76,14 @@ export function createDockerBackend(options: DockerBackendOptions): Backend {
       engine.close();
     },
   };
+}
+
+/** The agent of a `public` sandbox changes routes, so they must be of a network namespace that nobody else is in. */
+function checkNetwork(mode: string): void {
+  if (mode !== 'host' && /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(mode)) return;
+  throw new RangeError(
+    `Cannot use network ${JSON.stringify(mode)}: it must be the name of a network, and not the host's`,
+  );
 }
 
 async function createSandbox(parts: Parts, spec: SandboxSpec, signal: AbortSignal): Promise<Sandbox> {

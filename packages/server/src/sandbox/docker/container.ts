@@ -3,6 +3,7 @@ import type { SandboxSpec } from '../../jobs/ports.js';
 import {
   capabilitiesOf,
   coreBytesMax,
+  cpuSharesMin,
   hostName,
   maskedPaths,
   memoryBytesMin,
@@ -97,7 +98,7 @@ function describeLimits(spec: SandboxSpec, settings: ContainerSettings): HostCon
     Memory: memoryBytes,
     // The same number means no swap: it counts both.
     MemorySwap: memoryBytes,
-    CpuShares: spec.cpuShares,
+    CpuShares: Math.max(spec.cpuShares, cpuSharesMin),
     PidsLimit: settings.processesMax,
     Ulimits: [
       { Name: 'nofile', Soft: settings.openFilesMax, Hard: settings.openFilesMax },

@@ -156,7 +156,11 @@ function unavailable(action: string, socket: string, reason: string, cause: unkn
 function toEngineError(action: string, socket: string, error: unknown): Error {
   if (error instanceof EngineRefusal || error instanceof SandboxError) return error;
   const { statusCode, json, code } = error as { statusCode?: number; json?: unknown; code?: string };
-  if (statusCode !== undefined) return new EngineRefusal(statusCode, reasonOf(json), { cause: error });
+  if (statusCode !== undefined) {
+    // Where the answer should have been a stream, the library has put the engine's words into its own message only.
+    const answer = json ?? (error as Error).message.replace(/^\(HTTP code \d+\) [a-z ]+ - /, '');
+    return new EngineRefusal(statusCode, reasonOf(answer), { cause: error });
+  }
   if (code !== undefined) return unavailable(action, socket, code, error);
   return error instanceof Error ? error : new Error(String(error));
 }
@@ -166,8 +170,7 @@ const reasonCharactersMax = 300;
 /** The engine's message as one line of bounded length. */
 export function reasonOf(answer: unknown): string {
   const { message, error } = (answer ?? {}) as { message?: unknown; error?: unknown };
-  const text = message ?? error ?? (Buffer.isBuffer(answer) ? answer.toString() : answer);
-  const line = String(text ?? 'no reason given')
+  const line = String(message ?? error ?? answer ?? 'no reason given')
     .replace(/\s+/g, ' ')
     .trim();
   return line.length <= reasonCharactersMax ? line : `${line.slice(0, reasonCharactersMax)}…`;

@@ -78,8 +78,8 @@ async function createContainer(parts: ContainerParts, description: ContainerCrea
   }
 }
 
-/** What runc says when the image has no `python3`, or none for this processor. */
-const notExecutable = /executable file not found|exec format error|"python3": (?:permission denied|stat )/i;
+/** What runc and crun say when the image has no `python3`, or none for this processor. */
+const notExecutable = /executable file (?:\S+ )?not found|exec format error|"python3": (?:permission denied|stat )/i;
 
 function toSandboxError(image: Image, error: unknown): unknown {
   if (!(error instanceof EngineRefusal)) return error;

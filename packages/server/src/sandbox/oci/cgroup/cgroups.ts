@@ -1,0 +1,52 @@
+import type { Measured } from '../../../jobs/ports.js';
+import type { Hierarchy } from './hierarchy.js';
+import { createVersion1 } from './version1.js';
+import { createVersion2 } from './version2.js';
+
+export interface CgroupLimits {
+  /** Memory and swap together. */
+  readonly memoryBytes: number;
+  /** In the unit of version 1: 2 to 262,144, of which 1,024 is usual. */
+  readonly cpuShares: number;
+  readonly processesMax: number;
+}
+
+/** The cgroup of one sandbox. Everything is synchronous: these files answer in microseconds. */
+export interface Cgroup {
+  /** A process that writes 0 into each of these has joined, alone and before it does anything else. */
+  readonly joinFiles: readonly string[];
+  /** Where a runtime that insists on a cgroup of its own may make one below this, as OCI's `cgroupsPath`. */
+  readonly runtimePath: string;
+  /** Undefined once the cgroup is removed. */
+  measure(): Measured | undefined;
+  /** Process ids, those below it too. */
+  processes(): readonly number[];
+  /** Kills every process in it, and below, but for `except`. Some may take a moment to be gone. */
+  kill(except?: number): void;
+  /** @throws Error while a process is in it */
+  remove(): void;
+}
+
+/** The cgroups of one server, below one directory of its own. */
+export interface Cgroups {
+  /**
+   * @param name one path component
+   * @throws Error when the kernel refuses; nothing is left then
+   */
+  create(name: string, limits: CgroupLimits): Cgroup;
+  /** Every cgroup that is there, whoever made it. */
+  list(): readonly Cgroup[];
+  /** Removes the directory itself. @throws Error while there is a cgroup in it */
+  remove(): void;
+}
+
+/** The directory below which all servers of a machine keep their cgroups. */
+export const cgroupParent = 'python-executor';
+
+/** The name of the cgroup that a runtime may make. */
+export const runtimeChild = 'runtime';
+
+/** @param name one path component, which no other server uses */
+export function openCgroups(hierarchy: Hierarchy, name: string): Cgroups {
+  return hierarchy.version === 1 ? createVersion1(hierarchy, name) : createVersion2(hierarchy.root, name);
+}

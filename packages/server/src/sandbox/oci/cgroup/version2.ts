@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import { type Cgroup, type CgroupLimits, type Cgroups, cgroupParent, runtimeChild } from './cgroups.js';
+import {
+  killEach,
+  listDirectories,
+  makeDirectory,
+  readNumber,
+  readProcesses,
+  readText,
+  removeDirectory,
+  write,
+  writeIfThere,
+} from './directory.js';
+
+const controllers = '+cpu +memory +pids';
+
+/** Cgroups of version 2: one directory with every controller. */
+export function createVersion2(root: string, name: string): Cgroups {
+  const below = `${cgroupParent}/${name}`;
+  makeDirectory(join(root, below));
+  passOnFromRoot(root);
+  passOn(join(root, cgroupParent));
+  passOn(join(root, below));
+  const open = (child: string): Cgroup => openCgroup(root, `${below}/${child}`);
+
+  return {
+    create(child, limits) {
+      const directory = join(root, below, child);
+      try {
+        makeDirectory(directory);
+        limit(directory, limits);
+        return open(child);
+      } catch (error) {
+        removeDirectory(directory);
+        throw error;
+      }
+    },
+    list: () => listDirectories(join(root, below)).map(open),
+    remove: () => removeDirectory(join(root, below)),
+  };
+}
+
+/** Lets the cgroups below a directory have controllers. */
+function passOn(directory: string): void {
+  write(join(directory, 'cgroup.subtree_control'), controllers);
+}
+
+/**
+ * The root of a container is no true root: it passes nothing on as long as processes are in it, so they move to a cgroup
+ * beside ours.
+ */
+function passOnFromRoot(root: string): void {
+  try {
+    passOn(root);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+    const home = join(root, 'init');
+    makeDirectory(home);
+    for (const processId of (readText(join(root, 'cgroup.procs')) ?? '').split('\n').filter(Boolean)) {
+      writeIfThere(join(home, 'cgroup.procs'), processId);
+    }
+    passOn(root);
+  }
+}
+
+function limit(directory: string, limits: CgroupLimits): void {
+  write(join(directory, 'memory.max'), limits.memoryBytes);
+  // Absent where the kernel does not account for swap.
+  writeIfThere(join(directory, 'memory.swap.max'), 0);
+  // The program may lose a child for memory and go on.
+  writeIfThere(join(directory, 'memory.oom.group'), 0);
+  write(join(directory, 'cpu.weight'), weightOfShares(limits.cpuShares));
+  write(join(directory, 'pids.max'), limits.processesMax);
+}
+
+/** From 2…262,144 to 1…10,000, as OCI runtimes convert it. */
+export function weightOfShares(shares: number): number {
+  const clamped = Math.min(Math.max(shares, 2), 262_144);
+  return Math.floor(1 + ((clamped - 2) * 9_999) / 262_142);
+}
+
+function openCgroup(root: string, path: string): Cgroup {
+  const directory = join(root, path);
+
+  return {
+    joinFiles: [join(directory, 'cgroup.procs')],
+    runtimePath: `/${path}/${runtimeChild}`,
+    measure() {
+      const cpuMicroseconds = readNumber(join(directory, 'cpu.stat'), 'usage_usec');
+      // Kernels before 5.19 keep no peak.
+      const memoryPeakBytes =
+        readNumber(join(directory, 'memory.peak')) ?? readNumber(join(directory, 'memory.current'));
+      if (cpuMicroseconds === undefined || memoryPeakBytes === undefined) return undefined;
+      const kills = readNumber(join(directory, 'memory.events'), 'oom_kill') ?? 0;
+      return { cpuMs: Math.round(cpuMicroseconds / 1000), memoryPeakBytes, oomKilled: kills > 0 };
+    },
+    processes: () => readProcesses(directory),
+    kill(except) {
+      const processIds = readProcesses(directory);
+      // At once, where the kernel can (5.14) and nobody is to be spared.
+      const spares = except !== undefined && processIds.includes(except);
+      if (spares || !writeIfThere(join(directory, 'cgroup.kill'), 1)) killEach(processIds, except);
+    },
+    remove: () => removeDirectory(directory),
+  };
+}
