@@ -5,7 +5,7 @@ import type { Availability } from './availability.js';
 import { type EndCause, EndedByService } from './causes.js';
 import { OutputGatherer } from './gather.js';
 import { type Outcome, outcomeOfError } from './outcome.js';
-import { type Archive, type ExecutionStore, type Job, SandboxError, type Sandboxes } from './ports.js';
+import { type Archive, type Delivery, type ExecutionStore, type Job, SandboxError, type Sandboxes } from './ports.js';
 import type { Queue, QueueEntry } from './queue.js';
 import { runJob } from './run.js';
 
@@ -18,9 +18,6 @@ export interface ExecutionContext {
   readonly stderrBytesMax: number;
   readonly logger: Logger;
 }
-
-/** `sync`: a caller waits for the result; `async`: it was answered 202 and is to survive this server. */
-export type Delivery = 'sync' | 'async';
 
 /** One accepted execution while this server has to do with it: from waiting to settled. */
 export class Execution implements QueueEntry {
@@ -35,7 +32,7 @@ export class Execution implements QueueEntry {
   #released: Promise<void> = Promise.resolve();
   readonly #events: ExecutionEvent[] = [];
   readonly #output = new OutputGatherer((event) => {
-    this.#keep(event);
+    this.keep(event);
     return this.context.store.append(this.id, event);
   });
 
@@ -100,7 +97,7 @@ export class Execution implements QueueEntry {
   async #start(): Promise<boolean> {
     const event = { type: 'started', at: new Date().toISOString() } as const;
     this.#startedMs = performance.now();
-    this.#keep(event);
+    this.keep(event);
     return this.context.store.start(this.id, event);
   }
 
@@ -110,7 +107,7 @@ export class Execution implements QueueEntry {
     await this.#output.flush();
     const durationMs = this.#startedMs === undefined ? 0 : Math.round(performance.now() - this.#startedMs);
     const event: FinishedEvent = { ...outcome, type: 'finished', at: new Date().toISOString(), durationMs };
-    this.#keep(event);
+    this.keep(event);
     const { status, termination, exitCode } = event;
     this.#logger.info({ status, reason: termination.reason, exitCode, durationMs }, 'execution ended');
     try {
@@ -123,7 +120,8 @@ export class Execution implements QueueEntry {
     }
   }
 
-  #keep(event: ExecutionEvent): void {
+  /** Remembers an event for the caller, if there is one who waits. */
+  keep(event: ExecutionEvent): void {
     if (this.delivery === 'sync') this.#events.push(event);
   }
 }

@@ -4,9 +4,9 @@ import { type ExecutionResult, type ExecutionStatus, foldEvents, quote, ServiceE
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import { Availability } from './availability.js';
-import { type Delivery, Execution, type ExecutionContext } from './execution.js';
+import { Execution, type ExecutionContext } from './execution.js';
 import { outcomeOfLostWorker } from './outcome.js';
-import type { Archive, ExecutionRequest, ExecutionStore, Job, Sandboxes } from './ports.js';
+import type { Delivery, ExecutionRequest, ExecutionStore, Sandboxes } from './ports.js';
 import { Queue } from './queue.js';
 import { type ResolveOptions, resolveJob } from './resolve.js';
 
@@ -69,12 +69,14 @@ export class Executions {
 
   /** Runs the request and waits for its end. When `signal` aborts, the execution ends as killed. */
   async runToEnd(request: ExecutionRequest, { signal }: { readonly signal: AbortSignal }): Promise<ExecutionResult> {
-    const execution = await this.#admit(request, 'sync');
+    const { execution, recorded } = await this.#admit(request, 'sync');
     const onAbort = (): void => execution.end('cancelled');
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
       await execution.finished;
+      // It did not wait for the disk, but what could not be recorded must not look as if it had been.
+      await recorded;
       return foldEvents(execution.id, execution.events);
     } finally {
       signal.removeEventListener('abort', onAbort);
@@ -83,7 +85,7 @@ export class Executions {
 
   /** Accepts the request; what comes of it is read later. Returns the id once it survives a crash. */
   async enqueue(request: ExecutionRequest): Promise<string> {
-    const execution = await this.#admit(request, 'async');
+    const { execution } = await this.#admit(request, 'async');
     return execution.id;
   }
 
@@ -103,7 +105,9 @@ export class Executions {
     const execution = this.#live.get(executionId);
     if (execution === undefined) return (await this.read(executionId)).status;
     execution.end('cancelled');
-    return (await execution.finished).status;
+    const { status } = await execution.finished;
+    await this.options.store.flush();
+    return status;
   }
 
   /** @throws ServiceError `engine_unavailable`, `store_unavailable` or `shutting_down` */
@@ -133,32 +137,25 @@ export class Executions {
     await this.#queue.idle();
   }
 
-  async #admit(request: ExecutionRequest, delivery: Delivery): Promise<Execution> {
+  async #admit(request: ExecutionRequest, delivery: Delivery): Promise<Admitted> {
     const { archive } = request;
     try {
       this.#checkOpen();
       const { job, warnings } = resolveJob(`exe_${randomUUID()}`, request, this.options.resolve);
       this.#availability.check();
       this.#checkRoom();
+      const accepted = { type: 'accepted', at: new Date().toISOString(), warnings } as const;
+      const recorded = this.options.store.insert({ delivery, job, archive, accepted });
+      // What could not be recorded, and is not answered 202 therefore, must not run.
+      if (delivery === 'async') await this.#whileAdmitting(recorded);
       const execution = new Execution(job, archive, delivery, this.#context);
-      this.#admitting += 1;
-      try {
-        await this.#record(execution, job, archive, warnings);
-      } finally {
-        this.#admitting -= 1;
-      }
+      execution.keep(accepted);
       this.#enter(execution);
-      return execution;
+      return { execution, recorded };
     } catch (error) {
       await archive.dispose();
       throw error;
     }
-  }
-
-  async #record(execution: Execution, job: Job, archive: Archive, warnings: readonly string[]): Promise<void> {
-    const accepted = { type: 'accepted', at: new Date().toISOString(), warnings } as const;
-    const recorded = this.options.store.insert({ job, archive, accepted });
-    if (execution.delivery === 'async') await recorded;
   }
 
   #enter(execution: Execution): void {
@@ -169,9 +166,18 @@ export class Executions {
 
   #checkRoom(): void {
     if (this.#queue.room > this.#admitting) return;
-    throw new ServiceError('queue_full', `Cannot accept the execution: ${this.#queue.waiting} are waiting already`, {
-      retryAfterSeconds,
-    });
+    const message = `Cannot accept the execution: ${this.#queue.waiting} are waiting already`;
+    throw new ServiceError('queue_full', message, { retryAfterSeconds });
+  }
+
+  /** What is being recorded has its place in the queue already. */
+  async #whileAdmitting(recorded: Promise<void>): Promise<void> {
+    this.#admitting += 1;
+    try {
+      await recorded;
+    } finally {
+      this.#admitting -= 1;
+    }
   }
 
   #checkOpen(): void {
@@ -181,6 +187,12 @@ export class Executions {
       });
     }
   }
+}
+
+interface Admitted {
+  readonly execution: Execution;
+  /** Resolves once the record survives a crash. A rejection that nobody handles does no harm. */
+  readonly recorded: Promise<void>;
 }
 
 function notFound(executionId: string): ServiceError {

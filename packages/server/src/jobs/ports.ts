@@ -151,7 +151,12 @@ export class SandboxError extends Error {
   }
 }
 
+/** `sync`: a caller waits for the result; `async`: it was answered 202 and outlives this server. */
+export type Delivery = 'sync' | 'async';
+
 export interface NewExecution {
+  /** Only an `async` execution is run by a later server; a `sync` one is an orphan then: its caller is gone. */
+  readonly delivery: Delivery;
   readonly job: Job;
   readonly archive: Archive;
   readonly accepted: AcceptedEvent;
@@ -169,7 +174,7 @@ export interface PendingExecution {
  */
 export interface ExecutionStore {
   /**
-   * Records a new execution as pending, and persists its archive, which stays the caller's. The other methods know the
+   * Records a new execution as pending, and persists the archive of an `async` one, which stays the caller's. The other methods know the
    * execution from the call on, so whoever need not promise that it survives may go on without waiting. When the promise
    * rejects, the execution is forgotten as if it had never been; a rejection that nobody handles does no harm.
    *
@@ -200,7 +205,7 @@ export interface ExecutionStore {
   /** Executions that were accepted and never started, oldest first. Called once, at start. */
   pending(): Promise<readonly PendingExecution[]>;
   /**
-   * Ids of executions that a server which is gone was running, or whose archive is gone. Called once, at start.
+   * Ids of executions that a server which is gone was running or had a caller waiting for, or whose archive is gone. Called once, at start.
    */
   orphans(): Promise<readonly string[]>;
   /**

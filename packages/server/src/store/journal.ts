@@ -183,5 +183,6 @@ export class Journal {
 function sizeOf({ operation }: Write): number {
   if (operation.kind === 'append') return writeBytes + operation.bytes.byteLength;
   if (operation.kind !== 'insert') return writeBytes;
-  return writeBytes + (operation.bytes?.byteLength ?? 0) + operation.job.stdin.length;
+  const { pending } = operation;
+  return writeBytes + (pending?.bytes?.byteLength ?? 0) + (pending?.job.stdin.length ?? 0);
 }

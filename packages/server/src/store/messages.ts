@@ -35,16 +35,18 @@ export interface ArchiveRecord {
   readonly files: readonly string[];
 }
 
+/** Stands in place of the job of an execution that no later server is to run. */
+export const notResumed = '';
+
 /** One change of the database. An execution goes by its key here. */
 export type Operation =
   | {
       readonly kind: 'insert';
       readonly key: number;
-      readonly job: Job;
+      readonly executionId: string;
       readonly accepted: AcceptedEvent;
-      readonly archive: ArchiveRecord;
-      /** The archive, when it lies in memory. */
-      readonly bytes: Uint8Array | undefined;
+      /** What a later server needs to run it; undefined when none is to. */
+      readonly pending: PendingRecord | undefined;
     }
   | { readonly kind: 'start'; readonly key: number; readonly at: string }
   | {

@@ -1,6 +1,6 @@
 import type { Database } from 'libsql';
 import type { Places } from './database.js';
-import type { UnfinishedExecution } from './messages.js';
+import { notResumed, type UnfinishedExecution } from './messages.js';
 import { select, selectNumber } from './query.js';
 import { archiveOf } from './reading.js';
 import { isComplete, sweepSpool } from './spool.js';
@@ -16,14 +16,14 @@ export interface Recovered {
 export function recover(database: Database, { root, spoolDir }: Places): Recovered {
   const rows = select(
     database,
-    `SELECT key, id, status, archive_path, archive_bytes, archive_files,
+    `SELECT key, id, status, job = '${notResumed}', archive_path, archive_bytes, archive_files,
        (SELECT coalesce(max(seq) + 1, 0) FROM output WHERE output.execution = key)
      FROM jobs JOIN executions ON key = jobs.execution ORDER BY key`,
-  ) as [number, string, string, string | null, number, string, number][];
+  ) as [number, string, string, number, string | null, number, string, number][];
   const needed = new Set<string>();
-  const unfinished = rows.map(([key, id, status, path, sizeBytes, files, outputCount]): UnfinishedExecution => {
+  const unfinished = rows.map(([key, id, status, isNotResumed, path, sizeBytes, files, outputCount]): UnfinishedExecution => {
     const archive = archiveOf(root, path, sizeBytes, files);
-    if (status !== 'pending' || !isComplete(archive)) return { key, id, state: 'orphan', outputCount };
+    if (status !== 'pending' || isNotResumed === 1 || !isComplete(archive)) return { key, id, state: 'orphan', outputCount };
     if (archive.path !== undefined) needed.add(archive.path);
     return { key, id, state: 'pending', outputCount };
   });

@@ -7,7 +7,7 @@ import {
   type StartedEvent,
 } from '@python-executor/contract';
 import type { Logger } from 'pino';
-import type { Archive, ExecutionStore, NewExecution, PendingExecution } from '../jobs/ports.js';
+import type { Archive, ExecutionStore, Job, NewExecution, PendingExecution } from '../jobs/ports.js';
 import { Journal } from './journal.js';
 import { LiveExecution } from './live.js';
 import type { Opening, PendingRecord } from './messages.js';
@@ -140,18 +140,17 @@ class SqliteStore implements ExecutionStore {
     return this.#closing;
   }
 
-  async #insert({ job, archive, accepted }: NewExecution): Promise<void> {
+  async #insert({ delivery, job, archive, accepted }: NewExecution): Promise<void> {
     const id = job.executionId;
     if (this.#live.has(id)) {
       throw new ServiceError('internal', `Cannot record execution ${quote(id)}: it is there already`);
     }
     const execution = new LiveExecution(id, this.#nextKey++, 0);
     this.#live.set(id, execution);
-    const { bytes, path, sizeBytes, files } = archive;
-    const record = { path, sizeBytes, files };
+    const pending = delivery === 'async' ? pendingRecordOf(job, archive) : undefined;
     const recorded = new Promise<void>((resolve, reject) => {
       this.#journal.add({
-        operation: { kind: 'insert', key: execution.key, job, accepted, archive: record, bytes },
+        operation: { kind: 'insert', key: execution.key, executionId: id, accepted, pending },
         execution,
         event: accepted,
         onWritten: () => resolve(),
@@ -161,7 +160,8 @@ class SqliteStore implements ExecutionStore {
         },
       });
     });
-    await (path === undefined ? recorded : Promise.all([recorded, this.#persist(archive, execution)]));
+    const isInFile = pending?.archive.path !== undefined;
+    await (isInFile ? Promise.all([recorded, this.#persist(archive, execution)]) : recorded);
   }
 
   async #persist(archive: Archive, execution: LiveExecution): Promise<void> {
@@ -202,4 +202,8 @@ class SqliteStore implements ExecutionStore {
       await this.thread.close();
     }
   }
+}
+
+function pendingRecordOf(job: Job, { bytes, path, sizeBytes, files }: Archive): PendingRecord {
+  return { id: job.executionId, job, archive: { path, sizeBytes, files }, bytes };
 }

@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import type { Database, Statement } from 'libsql';
-import type { Operation } from './messages.js';
+import { notResumed, type Operation } from './messages.js';
 import { selectNumber } from './query.js';
 
 /** A database that is mostly free pages gives this many of them back with each pruning. */
@@ -71,9 +71,11 @@ export class Statements {
     }
   }
 
-  #runInsert({ key, job, accepted, archive, bytes }: Extract<Operation, { kind: 'insert' }>): number {
+  #runInsert({ key, executionId, accepted, pending }: Extract<Operation, { kind: 'insert' }>): number {
+    changesOf(this.#insertExecution, [key, executionId, accepted.at, JSON.stringify(accepted)]);
+    if (pending === undefined) return changesOf(this.#insertJob, [key, notResumed, null, null, 0, '[]']);
+    const { job, archive, bytes } = pending;
     const { path, sizeBytes, files } = archive;
-    changesOf(this.#insertExecution, [key, job.executionId, accepted.at, JSON.stringify(accepted)]);
     const storedPath = path === undefined ? null : relative(this.root, path);
     const archiveColumns = [bytes ?? null, storedPath, sizeBytes, JSON.stringify(files)];
     return changesOf(this.#insertJob, [key, JSON.stringify(job), ...archiveColumns]);

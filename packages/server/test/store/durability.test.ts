@@ -57,6 +57,21 @@ describe('after kill -9', () => {
 });
 
 describe('after a restart', () => {
+  test('what a caller waited for is an orphan although it never started', async () => {
+    await withDataDir(async (dataDir) => {
+      const id = await leaveBehind(dataDir, async (store) => {
+        const execution = newExecution({ delivery: 'sync' });
+        await store.insert(execution);
+        return execution.id;
+      });
+
+      const store = await openStore(dataDir);
+      expect(await store.pending()).toEqual([]);
+      expect(await store.orphans()).toEqual([id]);
+      await store.close();
+    });
+  });
+
   test('what was running is an orphan until it is settled', async () => {
     await withDataDir(async (dataDir) => {
       const id = await leaveBehind(dataDir, async (store) => {

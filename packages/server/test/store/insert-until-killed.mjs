@@ -13,7 +13,8 @@ const finished = { type: 'finished', at, status: 'completed', warnings: [] };
 async function insertForever(lane) {
   for (let count = 0; ; count += 1) {
     const executionId = `${prefix}-${lane}-${count}`;
-    await store.insert({ job: { executionId, stdin: '' }, archive, accepted: { type: 'accepted', at, warnings: [] } });
+    const accepted = { type: 'accepted', at, warnings: [] };
+    await store.insert({ delivery: 'async', job: { executionId, stdin: '' }, archive, accepted });
     writeSync(1, `${executionId}\n`);
     // Every other one goes on, so that all states are met.
     if (count % 2 === 0) void store.start(executionId, { type: 'started', at });

@@ -13,6 +13,7 @@ export function newExecution(options: Partial<NewExecution> = {}): NewExecution 
   const job = options.job ?? newJob();
   return {
     id: job.executionId,
+    delivery: 'async',
     job,
     archive: archiveInMemory(Buffer.from('a canonical tar'), files),
     accepted: { type: 'accepted', at, warnings: ['Unknown field "x" was ignored'] },
