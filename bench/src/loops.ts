@@ -14,7 +14,13 @@ export interface LoopResult {
 /** A number of clients, each of which sends its next request when it has the answer to the last. */
 export async function closedLoop(
   run: () => Promise<void>,
-  limits: { readonly clients: number; readonly seconds: number; readonly runsMax: number },
+  limits: {
+    readonly clients: number;
+    readonly seconds: number;
+    readonly runsMax: number;
+    /** What a client waits for before each of its requests; not timed. */
+    readonly rest?: (() => Promise<void>) | undefined;
+  },
 ): Promise<LoopResult> {
   const record = new Recorder();
   const endMs = performance.now() + limits.seconds * 1000;
@@ -22,6 +28,7 @@ export async function closedLoop(
   const client = async (): Promise<void> => {
     while (performance.now() < endMs && started < limits.runsMax) {
       started += 1;
+      await limits.rest?.();
       await record.time(run, performance.now());
     }
   };

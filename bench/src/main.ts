@@ -96,7 +96,11 @@ async function withService<Value>(name: string, body: (target: Target) => Promis
   }
 }
 
-/** One at a time, the ways taking turns in every round, so that drift of the machine hits all of them. */
+/**
+ * One at a time, each when the pool is full and nothing is being made: what a run costs, not what making its sandbox
+ * does, which the loops below show. The ways take turns in every round, so that drift of the machine hits all
+ * of them.
+ */
 async function latencyPart(references: readonly Target[], names: readonly string[]): Promise<Row[]> {
   const rounds = Number(values.rounds);
   const rows: Row[] = [];
@@ -132,7 +136,7 @@ async function interleave(
     for (const [index, target] of targets.entries()) {
       const run = runs[index] as () => Promise<void>;
       const runsMax = target === dockerRun ? 5 : 40;
-      samples.get(target.name)?.push(await closedLoop(run, { clients: 1, seconds: 10, runsMax }));
+      samples.get(target.name)?.push(await closedLoop(run, { clients: 1, seconds: 10, runsMax, rest: target.rest }));
     }
   }
   return samples;

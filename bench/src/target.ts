@@ -13,6 +13,8 @@ export interface Target {
   readonly name: string;
   /** Gets ready for a workload; what it returns runs that once and throws unless it printed the right thing. */
   prepare(workload: Workload): Promise<() => Promise<void>>;
+  /** Resolves when the next run meets a machine at rest: everything that waits is there, nothing is being made. */
+  rest?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -103,6 +105,7 @@ export async function startServiceTarget(name: string, env: Readonly<Record<stri
       const body = await multipart(workload);
       return () => post(url, agent, body, workload);
     },
+    rest: () => untilQuiet(url),
     async close() {
       agent.destroy();
       const exit = new Promise((resolve) => child.once('exit', resolve));
@@ -111,6 +114,15 @@ export async function startServiceTarget(name: string, env: Readonly<Record<stri
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+async function untilQuiet(url: URL): Promise<void> {
+  for (;;) {
+    const response = await fetch(new URL('/ready', url));
+    const { running, pool } = (await response.json()) as { running: number; pool: { ready: number; making: number } };
+    if (running === 0 && pool.making === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 const boundary = 'python-executor-bench';

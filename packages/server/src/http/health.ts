@@ -15,13 +15,13 @@ export function addHealthRoutes(app: FastifyInstance, options: { readonly execut
     whileConnected(request, async (gone) => {
       const timeout = AbortSignal.timeout(readyTimeoutMs);
       try {
-        await options.executions.checkReady({ signal: AbortSignal.any([gone, timeout]) });
+        const readiness = await options.executions.checkReady({ signal: AbortSignal.any([gone, timeout]) });
+        return { status: 'ready', ...readiness };
       } catch (error) {
         if (!timeout.aborted) throw error;
         const message = `Cannot run anything now: the engine did not answer within ${readyTimeoutMs} ms`;
         throw new ServiceError('engine_unavailable', message, { cause: error });
       }
-      return { status: 'ready' };
     }),
   );
 }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ExecutionResult, ExecutionStatus } from '@python-executor/contract';
+import type { Readiness } from '../jobs/executions.js';
 import type { Archive, ExecutionRequest } from '../jobs/ports.js';
 
 /** The executions of this service, as far as the HTTP API needs them. Every method throws `ServiceError`. */
@@ -16,7 +17,7 @@ export interface Executions {
    */
   cancel(executionId: string): Promise<ExecutionStatus>;
   /** Throws unless an execution could be run now. */
-  checkReady(options: { readonly signal: AbortSignal }): Promise<void>;
+  checkReady(options: { readonly signal: AbortSignal }): Promise<Readiness>;
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Config } from '../config.js';
 import { Availability } from './availability.js';
 import { Execution, type ExecutionContext } from './execution.js';
 import { outcomeOfLostWorker } from './outcome.js';
-import type { Delivery, ExecutionRequest, ExecutionStore, Sandboxes } from './ports.js';
+import type { Delivery, ExecutionRequest, ExecutionStore, Sandboxes, SandboxStats } from './ports.js';
 import { Queue } from './queue.js';
 import { type ResolveOptions, resolveJob } from './resolve.js';
 
@@ -111,10 +111,13 @@ export class Executions {
   }
 
   /** @throws ServiceError `engine_unavailable`, `store_unavailable` or `shutting_down` */
-  async checkReady({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async checkReady({ signal }: { readonly signal: AbortSignal }): Promise<Readiness> {
     this.#checkOpen();
     await this.#availability.probe(signal);
     await this.options.store.probe();
+    const { running, waiting } = this.#queue;
+    const { stats } = this.options.sandboxes;
+    return { running, waiting, ...(stats && { pool: stats }) };
   }
 
   /**
@@ -187,6 +190,14 @@ export class Executions {
       });
     }
   }
+}
+
+/** What `/ready` says when something can be run. */
+export interface Readiness {
+  /** Executions that run, and that wait for their turn. */
+  readonly running: number;
+  readonly waiting: number;
+  readonly pool?: SandboxStats;
 }
 
 interface Admitted {

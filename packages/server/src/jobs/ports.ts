@@ -126,8 +126,18 @@ export interface ReadySandbox {
   destroy(): Promise<void>;
 }
 
+/** How many sandboxes wait and are being made, and how often one was waiting when it was wanted. */
+export interface SandboxStats {
+  readonly ready: number;
+  readonly making: number;
+  readonly hits: number;
+  readonly misses: number;
+}
+
 /** Where runners get sandboxes from. */
 export interface Sandboxes {
+  /** Undefined where none ever waits. */
+  readonly stats?: SandboxStats;
   /**
    * @throws SandboxError `image_unavailable` or `engine_unavailable`, or another when the sandbox could not be made.
    */

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
-import type { ReadySandbox, Sandboxes, SandboxSpec } from '../../jobs/ports.js';
+import type { ReadySandbox, Sandboxes, SandboxSpec, SandboxStats } from '../../jobs/ports.js';
 import { Shelf, type Taker, type Waiting } from './shelf.js';
 
 /** What the pool has to report, for metrics. */
@@ -31,15 +31,8 @@ export interface PoolOptions {
   readonly observer?: PoolObserver;
 }
 
-export interface PoolStats {
-  readonly ready: number;
-  readonly making: number;
-  readonly hits: number;
-  readonly misses: number;
-}
-
 export interface Pool extends Sandboxes {
-  readonly stats: PoolStats;
+  readonly stats: SandboxStats;
   /** Destroys everything that waits. Idempotent. */
   close(): Promise<void>;
 }
@@ -74,7 +67,7 @@ class WarmPool implements Pool {
     this.#refill();
   }
 
-  get stats(): PoolStats {
+  get stats(): SandboxStats {
     let ready = 0;
     let making = 0;
     for (const shelf of this.#shelves.values()) {
