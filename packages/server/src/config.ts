@@ -98,11 +98,18 @@ function readAll(read: SettingsReader, environment: Readonly<Record<string, stri
       processesMax: read.integer('PYEXEC_MAX_PROCESSES', { default: 256, min: 16 }),
       inodesMax: read.integer('PYEXEC_MAX_INODES', { default: 100_000, min: 1_000 }),
       openFilesMax: read.integer('PYEXEC_MAX_OPEN_FILES', { default: 1_024, min: 64 }),
+      backend: read.oneOf('PYEXEC_BACKEND', ['auto', 'docker', 'oci'], 'auto'),
       dockerSocket: read.string('PYEXEC_DOCKER_SOCKET', '/var/run/docker.sock'),
-      /** Name of the engine's runtime; empty means the engine's default. */
+      /** Runtime of the sandboxes, e.g. crun, runc or runsc; empty means the engine's default, or the first that works. */
       runtime: read.string('PYEXEC_RUNTIME', ''),
       networkMode: read.string('PYEXEC_NETWORK_MODE', 'bridge'),
       dnsServers: read.list('PYEXEC_DNS_SERVERS'),
+      /** Addresses or networks that sandboxes with a network must not reach; empty means this machine's own. */
+      networkDenied: read.list('PYEXEC_NETWORK_DENY'),
+      /** The interpreter that the oci backend uses where there is no image; empty means the distribution's. */
+      hostPython: read.string('PYEXEC_HOST_PYTHON', ''),
+      /** What the oci backend keeps while the server runs. */
+      runtimeDir: read.string('PYEXEC_RUNTIME_DIR', '/run/python-executor'),
     }),
   });
 }

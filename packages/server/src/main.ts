@@ -1,22 +1,17 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { networkInterfaces, tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { archiveOfFiles } from './archive/compose.js';
 import { receiveArchive } from './archive/receive.js';
 import { archiveInFile, archiveInMemory } from './archive/stored.js';
+import { openBackend } from './backends.js';
 import type { Config } from './config.js';
+import { openDataDirectory } from './data-directory.js';
 import { createHttpServer } from './http/server.js';
 import { Executions } from './jobs/executions.js';
 import type { ExecutionStore } from './jobs/ports.js';
 import { defaultSpec } from './jobs/resolve.js';
-import { bundleAgent } from './sandbox/agent/bundle.js';
-import { agentArguments } from './sandbox/agent/command.js';
 import type { Backend } from './sandbox/backend.js';
 import { createDirectSandboxes } from './sandbox/direct.js';
-import { createDockerBackend } from './sandbox/docker/backend.js';
 import { imageAllowed } from './sandbox/docker/image.js';
 import { createPool, type Pool } from './sandbox/pool/pool.js';
 import { openSqliteStore } from './store/sqlite.js';
@@ -34,8 +29,8 @@ export interface ServerOptions {
   readonly logger?: Logger;
 }
 
-const inMemory = ':memory:';
 const pruneEveryMs = 300_000;
+const reapEveryMs = 60_000;
 
 /**
  * Starts the service: wires every part, takes over what an earlier server left, listens.
@@ -71,12 +66,10 @@ async function wire(
   const store = await openSqliteStore({ dataDir: config.store.dataDir, logger, archiveInMemory, archiveInFile });
   onCleanup(() => store.close());
 
-  const backend = createBackend(config, directory.ownerId);
+  const { ownerId, imagesDir } = directory;
+  const backend = await openBackend(config, { ownerId, imagesDir, logger });
   onCleanup(() => backend.close());
-  void backend.reap().then(
-    (count) => count > 0 && logger.warn({ count }, 'removed sandboxes that an earlier server left'),
-    (error: unknown) => logger.warn({ err: error }, 'what an earlier server left could not be looked for'),
-  );
+  onCleanup(reapRegularly(backend, logger));
   const pool = createSandboxPool(config, backend, logger);
   onCleanup(() => pool.close());
 
@@ -94,8 +87,7 @@ async function wire(
   });
   const recovered = await executions.recover();
   if (recovered.resumed + recovered.lost > 0) logger.warn(recovered, 'took over from an earlier server');
-  const stopPruning = pruneRegularly(store, config.store.cleanupTtlMs, logger);
-  onCleanup(stopPruning);
+  onCleanup(pruneRegularly(store, config.store.cleanupTtlMs, logger));
 
   const archive = { ...config.archive, bytesMax: config.http.bodyBytesMax, spoolDir: directory.spoolDir };
   const http = createHttpServer({
@@ -111,25 +103,6 @@ async function wire(
   return urlOf(http.server.address() as AddressInfo);
 }
 
-function createBackend(config: Config, ownerId: string): Backend {
-  const { sandbox, images } = config;
-  const deniedAddresses = ownAddresses();
-  return createDockerBackend({
-    socket: sandbox.dockerSocket,
-    pullTimeoutMs: images.pullTimeoutMs,
-    ownerId,
-    instanceId: randomUUID(),
-    agentSource: bundleAgent(),
-    agentArguments: (spec) => agentArguments(spec, deniedAddresses),
-    processesMax: sandbox.processesMax,
-    inodesMax: sandbox.inodesMax,
-    openFilesMax: sandbox.openFilesMax,
-    runtime: sandbox.runtime,
-    networkMode: sandbox.networkMode,
-    dnsServers: sandbox.dnsServers,
-  });
-}
-
 function createSandboxPool(config: Config, backend: Backend, logger: Logger): Pool {
   const { limits, pool, images, jobs } = config;
   return createPool({
@@ -140,40 +113,6 @@ function createSandboxPool(config: Config, backend: Backend, logger: Logger): Po
   });
 }
 
-/** The addresses of this machine: when the engine runs on it, sandboxes with a network must not reach them. */
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ family, internal }) => family === 'IPv4' && !internal)
-    .map(({ address }) => address);
-}
-
-interface DataDirectory {
-  readonly spoolDir: string;
-  /** The same for every start on this directory. */
-  readonly ownerId: string;
-  close(): Promise<void>;
-}
-
-async function openDataDirectory(dataDir: string): Promise<DataDirectory> {
-  if (dataDir === inMemory) {
-    const spoolDir = await mkdtemp(join(tmpdir(), 'python-executor-'));
-    return { spoolDir, ownerId: randomUUID(), close: () => rm(spoolDir, { recursive: true, force: true }) };
-  }
-  const spoolDir = join(dataDir, 'spool');
-  await mkdir(spoolDir, { recursive: true, mode: 0o700 });
-  return { spoolDir, ownerId: await readOwnerId(join(dataDir, 'owner')), close: async () => {} };
-}
-
-async function readOwnerId(path: string): Promise<string> {
-  try {
-    await writeFile(path, randomUUID(), { flag: 'wx', mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  return (await readFile(path, 'utf8')).trim();
-}
-
 function pruneRegularly(store: ExecutionStore, ttlMs: number, logger: Logger): () => Promise<void> {
   const prune = (): void => {
     store.prune(new Date(Date.now() - ttlMs).toISOString()).catch((error: unknown) => {
@@ -182,6 +121,19 @@ function pruneRegularly(store: ExecutionStore, ttlMs: number, logger: Logger): (
   };
   const timer = setInterval(prune, Math.min(ttlMs, pruneEveryMs));
   prune();
+  return async () => clearInterval(timer);
+}
+
+/** Removes what servers that are gone have left, and what could not be removed when it was to be. */
+function reapRegularly(backend: Backend, logger: Logger): () => Promise<void> {
+  const reap = (): void => {
+    backend.reap().then(
+      (count) => count > 0 && logger.warn({ count }, 'removed sandboxes that were left behind'),
+      (error: unknown) => logger.warn({ err: error }, 'what was left behind could not be looked for'),
+    );
+  };
+  const timer = setInterval(reap, reapEveryMs);
+  reap();
   return async () => clearInterval(timer);
 }
 
