@@ -37,6 +37,11 @@ class Channel:
             raise HostGone()
         self.buffer += data
 
+    def skip(self):
+        """Reads once, and drops what came."""
+        self.fill()
+        self.buffer.clear()
+
     def take(self):
         """The next whole frame that has arrived, as (kind, payload), or None."""
         buffer = self.buffer

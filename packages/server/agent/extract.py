@@ -52,7 +52,7 @@ class Extractor:
             name, self.long_name = self.long_name, None
         elif prefix:
             name = prefix + b"/" + name
-        path = self.root + "/" + name.decode("utf-8").rstrip("/")
+        path = self.root + "/" + os.fsdecode(name).rstrip("/")
         if kind == b"5":
             self._make_directory(path)
             return

@@ -8,7 +8,7 @@ from agent.extract import Extractor
 WORK = "/work"
 
 # What an interpreter reads while it starts: one that is up already would not heed it.
-STARTUP_VARIABLES = ("PATH", "HOME", "TZ", "LANG", "LANGUAGE")
+STARTUP_VARIABLES = ("PATH", "HOME", "TZ", "TZDIR", "LANG", "LANGUAGE", "LOCPATH")
 STARTUP_PREFIXES = ("PYTHON", "LD_", "LC_", "MALLOC_", "GLIBC_")
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -82,4 +82,4 @@ class Job:
 
 
 def _argument(payload):
-    return payload.decode("utf-8", "surrogateescape")
+    return os.fsdecode(payload)

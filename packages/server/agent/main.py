@@ -14,15 +14,22 @@ from agent.channel import Channel, HostGone
 from agent.counters import Counters
 from agent.job import WORK, Job
 from agent.privileges import USER_ID, drop_privileges, hide_from_user
-from agent.process import Interpreter, Process
+from agent.process import Interpreter, NewInterpreter, Process, forget_coerced_locale, read_initial_environment
 from agent.report import Reports
 from agent.run import Follower, Output, Stdin
 
 SHELL = "/bin/sh"
 
 
-def main(privilege, network, *denied):
-    """``privilege``: "program" or "setup"; ``network``: "none" or "public", and the addresses ``denied`` then."""
+def main(privilege, network="none", *denied):
+    """``privilege``: "program" or "setup"; ``network``: "none" or "public", and the addresses ``denied`` then.
+
+    "zygote" alone makes an interpreter that sandboxes are forked from (zygote.py).
+    """
+    if privilege == "zygote":
+        from agent.bootstrap import start_zygote
+
+        start_zygote()
     # Of all signals only those with a handler reach pid 1, and Python installs one for this.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     channel = _take_channel()
@@ -30,13 +37,15 @@ def main(privilege, network, *denied):
         from agent.network import confine_network
 
         confine_network(denied)
-    is_setup = privilege == "setup"
-    if not is_setup and os.getuid() == 0:
+    # Before privileges are dropped: that makes this process undumpable, and its own environ unreadable.
+    forget_coerced_locale(read_initial_environment())
+    if privilege != "setup" and os.getuid() == 0:
         drop_privileges()
-    _forget_coerced_locale()
     os.chdir(WORK)
+    # After pre_commands the interpreter's start-up may find other things than before.
+    ahead = None if privilege == "setup" else start_interpreter
     try:
-        Agent(channel, is_setup).serve()
+        Agent(channel, ahead).serve()
     except HostGone:
         pass
     finally:
@@ -54,27 +63,25 @@ def _take_channel():
     return channel
 
 
-def _forget_coerced_locale():
-    """Python sets LC_CTYPE for itself in the C locale; the user's processes decide that on their own."""
-    with open("/proc/self/environ", "rb") as environment:
-        if not any(entry.startswith(b"LC_CTYPE=") for entry in environment.read().split(b"\0")):
-            os.environ.pop("LC_CTYPE", None)
+def start_interpreter(report_name):
+    return Interpreter(os.environ, report_name)
 
 
 class Agent:
-    """One job, from the first frame to the last."""
+    """One job, from the first frame to the last.
 
-    def __init__(self, channel, is_setup):
+    ``ahead`` starts the interpreter that waits for the job; None: there are pre_commands, which the agent runs as root
+    of the sandbox, and only then an interpreter, as the user.
+    """
+
+    def __init__(self, channel, ahead):
         self.channel = channel
-        self.owner = USER_ID if is_setup else None
-        self.prepare = drop_privileges if is_setup else None
+        self.owner = USER_ID if ahead is None else None
+        self.prepare = drop_privileges if ahead is None else None
         self.reports = Reports()
-        self.interpreter = None
+        self.interpreter = None if ahead is None else ahead(self.reports.name)
 
     def serve(self):
-        # After pre_commands the interpreter's start-up may find other things than before.
-        if self.owner is None:
-            self.interpreter = self._start("main.py", os.environ)
         hide_from_user()
         counters = Counters()
         if self.interpreter is not None:
@@ -91,9 +98,6 @@ class Agent:
         ending["oom_kills"] = counters.oom_kills()
         ending["counted"] = int(counters.complete)
         self._say_end(ending)
-
-    def _start(self, entrypoint, environment):
-        return Interpreter(entrypoint, environment, self.reports.name, self.prepare)
 
     def _run(self, job):
         outputs = (
@@ -130,14 +134,15 @@ class Agent:
         return 0
 
     def _run_program(self, job, follower, stdin):
-        if self.interpreter is None or job.needs_new_interpreter():
+        if self.interpreter is not None and not job.needs_new_interpreter():
+            program = self.interpreter
+            program.deliver(job)
+        else:
             if self.interpreter is not None:
                 self.interpreter.discard()
-            self.interpreter = self._start(job.entrypoint, job.environment())
-            self.interpreter.wait_until_ready()
-        self.interpreter.deliver(job)
-        stdin.attach(self.interpreter)
-        return follower.follow(self.interpreter)
+            program = NewInterpreter(job, self.reports.name, self.prepare)
+        stdin.attach(program)
+        return follower.follow(program)
 
     def _say_end(self, ending):
         name, line = self.reports.error()
@@ -153,4 +158,4 @@ class Agent:
         except OSError:
             pass
         while True:
-            self.channel.fill()
+            self.channel.skip()

@@ -8,6 +8,8 @@ import _signal
 from agent.channel import CHUNK_BYTES, HostGone
 
 STDIN_PENDING_BYTES_MAX = 1 << 20
+# The most that a pipe can hold (/proc/sys/fs/pipe-max-size).
+PIPE_BYTES_MAX = 1 << 20
 
 
 class Wakeup:
@@ -42,25 +44,31 @@ class Output:
         self.descriptor = descriptor
 
     def forward(self):
-        """Forwards one piece; False when there is none at the moment, or none to come."""
+        """Forwards one piece. Returns its size; 0 when there is none at the moment, or none to come."""
         try:
             data = os.read(self.descriptor, CHUNK_BYTES)
         except BlockingIOError:
-            return False
-        if not data:
+            return 0
+        size = len(data)
+        if not size:
             self.descriptor = -1
-            return False
-        if len(data) > self.left:
+            return 0
+        if size > self.left:
             self.cut = True
             data = data[: self.left]
         if data:
             self.left -= len(data)
             self.channel.send(self.kind, data)
-        return True
+        return size
 
     def drain(self):
-        while self.descriptor >= 0 and self.forward():
-            pass
+        """Forwards what the process has left in the pipe, not what its children go on to write into it."""
+        left = PIPE_BYTES_MAX
+        while self.descriptor >= 0 and left > 0:
+            size = self.forward()
+            if not size:
+                break
+            left -= size
         self.descriptor = -1
 
 

@@ -1,29 +1,24 @@
-"""The ``sitecustomize`` of the program's interpreter: waits for the job, then lets Python run main.py by itself.
+"""The ``sitecustomize`` of the program's interpreter, which then lets Python run the program by itself.
 
-CONTROL, READY, DIRECTORY and REPORT are assigned in front of this text. Nothing of it may be left for the program to
-see: no module, no path, no variable, no descriptor, no frame.
+After this text follow a call of ``wait`` or ``begin``, and one of ``pass_on``. Nothing of it may be left for the program
+to see: no module, no path, no variable, no descriptor, no file, no frame.
 """
 
+RESULT_BYTES_MAX = 1000000
 
-def wait():
-    import marshal
+kept = []
+
+
+def wait(control, ready, report_name, directory=None):
+    """Waits for the job. ``directory`` is where this text lies, None when the interpreter has forgotten it already."""
     import os
     import sys
 
-    os.write(READY, b".")
-    os.close(READY)
-    message = b""
-    while True:
-        piece = os.read(CONTROL, 65536)
-        if not piece:
-            break
-        message += piece
-    os.close(CONTROL)
-    if not message:
-        os._exit(0)
-    job = marshal.loads(message)
-    sys.path.remove(DIRECTORY)
-    sys.path_importer_cache.pop(DIRECTORY, None)
+    if directory is not None:
+        forget(directory)
+    report = make_report(os, sys, report_name)
+    report_error_at_exit(os, sys, report)
+    job = receive_job(os, control, ready)
     # What this interpreter decided for itself in the C locale, any other would have.
     coerced = os.environ.get("LC_CTYPE")
     os.environ.clear()
@@ -33,42 +28,84 @@ def wait():
     sys.argv[:] = job["argv"]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[1:] = job["argv"]
-    report = make_report(os, sys)
-    report_error_at_exit(os, sys, report)
     if job["eval_last_expr"]:
-        capture_last_expression(os, sys, marshal, report)
+        capture_last_expression(os, sys, report)
 
 
-def make_report(os, sys):
+def begin(report_name, directory, python_path, eval_last_expr):
+    """In an interpreter that was started for its job: only prepares the reports."""
+    import os
+    import sys
+
+    forget(directory)
+    if python_path is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = python_path
+    report = make_report(os, sys, report_name)
+    report_error_at_exit(os, sys, report)
+    if eval_last_expr:
+        capture_last_expression(os, sys, report)
+
+
+def forget(directory):
+    import os
+    import sys
+
+    sys.path.remove(directory)
+    sys.path_importer_cache.pop(directory, None)
+    os.chmod(directory, 0o755)
+    os.unlink(directory + "/sitecustomize.py")
+    os.rmdir(directory)
+    # There is one with PYTHONPYCACHEPREFIX alone.
+    cached = __spec__.cached
+    if cached is not None and os.path.exists(cached):
+        os.unlink(cached)
+        os.removedirs(os.path.dirname(cached))
+
+
+def receive_job(os, control, ready):
+    import marshal
+
+    os.write(ready, b".")
+    os.close(ready)
+    message = b""
+    while True:
+        piece = os.read(control, 65536)
+        if not piece:
+            break
+        message += piece
+    os.close(control)
+    if not message:
+        os._exit(0)
+    return marshal.loads(message)
+
+
+def make_report(os, sys, name):
+    # Loaded now, while no module of the program can be in its place.
+    _socket = import_unseen(sys, "_socket")
     pid = os.getpid()
-    path = list(sys.path)
 
-    def report(kind, text):
+    def report(kind, data):
         if os.getpid() != pid:
             return
-        known = "_socket" in sys.modules
-        now, sys.path = sys.path, path
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
-            import _socket
-
-            connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-            try:
-                connection.connect(REPORT)
-                connection.sendall(kind + text.encode("utf-8", "backslashreplace"))
-            finally:
-                connection.close()
-        except Exception:
+            connection.connect(name)
+            connection.sendall(kind + data, _socket.MSG_NOSIGNAL)
+        except OSError:
             pass
         finally:
-            sys.path = now
-            if not known:
-                sys.modules.pop("_socket", None)
+            connection.close()
 
     return report
 
 
 def report_error_at_exit(os, sys, report):
-    import atexit
+    itertools = import_unseen(sys, "itertools")
+    starmap, compress = itertools.starmap, itertools.compress
+    # Before Python 3.10 the handlers belong to this module object: another import would make another.
+    atexit = import_unseen(sys, "atexit") if sys.version_info >= (3, 10) else __import__("atexit")
 
     def own(name):
         if name.startswith("/work/"):
@@ -76,7 +113,7 @@ def report_error_at_exit(os, sys, report):
         return not name.startswith(("/", "<"))
 
     def line_of(error):
-        if isinstance(error, SyntaxError) and error.filename and own(error.filename):
+        if isinstance(error, SyntaxError) and isinstance(error.filename, str) and own(error.filename):
             return error.lineno
         line = None
         traceback = error.__traceback__
@@ -86,79 +123,151 @@ def report_error_at_exit(os, sys, report):
             traceback = traceback.tb_next
         return line
 
-    def report_error():
-        error = getattr(sys, "last_value", None)
-        if isinstance(error, BaseException):
-            line = line_of(error)
-            report(b"E", type(error).__name__ + "\0" + ("" if line is None else str(line)))
+    def report_error(error, *_):
+        try:
+            text = "%s\0%s" % (type(error).__name__, line_of(error) or "")
+            report(b"E", text.encode("utf-8", "backslashreplace"))
+        except Exception:
+            pass  # The exception's own attributes may do anything.
 
+    def last_values():
+        return starmap(vars(sys).get, [("last_value",)])
+
+    # Iterators that are evaluated at exit. They call nothing written in Python unless there is an exception, and end
+    # tracing and profiling before that.
+    errors = compress(last_values(), map(isinstance, last_values(), [BaseException]))
+    calls = zip(errors, starmap(sys.settrace, [(None,)]), starmap(sys.setprofile, [(None,)]))
     # Registered first, so run last, when the program's own handlers have run.
-    atexit.register(report_error)
-    # Before Python 3.10 the handlers belong to this module object: another import would make another.
-    if sys.version_info >= (3, 10):
-        del sys.modules["atexit"]
+    atexit.register([].extend, starmap(report_error, calls))
 
 
-def capture_last_expression(os, sys, marshal, report):
+def import_unseen(sys, name):
+    """The library's module, so that the program's own import of it finds nothing imported yet."""
+    seen = name in sys.modules
+    path = sys.path
+    # With PYTHONPATH, the user's modules come first.
+    sys.path = [entry for entry in path if not entry.startswith(("/work", "/tmp"))]
+    try:
+        module = __import__(name)
+    finally:
+        sys.path = path
+    if not seen:
+        del sys.modules[name]
+        # A module that nothing refers to is garbage, which the program could count.
+        kept.append(module)
+    return module
+
+
+def capture_last_expression(os, sys, report):
     """Rewrites the program so that the value of a last expression is reported.
 
     Python runs a compiled program under any file name. The compiled one lies in place of the source for as long as it
     takes to be read; the first thing that it does is to put the source back, for tracebacks and the program itself.
     """
-    import _ast
     import builtins
+    import marshal
 
-    del sys.modules["_ast"]
     path = os.path.abspath(sys.argv[0])
-    with open(path, "rb") as file:
-        source = file.read()
     try:
-        tree = compile(source, path, "exec", 0x400, dont_inherit=True)  # PyCF_ONLY_AST
-    except Exception:
-        return  # Python says the same in its own way.
-    if not tree.body or not isinstance(tree.body[-1], _ast.Expr):
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError:
         return
-
-    def write(data):
-        with open(path, "wb") as file:
-            file.write(data)
+    # Up to Python 3.8, frames name the file as the command line did.
+    name = path if sys.version_info >= (3, 9) else sys.argv[0]
+    stderr, sys.stderr = sys.stderr, Warnings()
+    try:
+        compile(source, name, "exec", dont_inherit=True)
+        warnings = sys.stderr.text
+        code = compile_reporting(sys, source, name)
+    except Exception:
+        return  # What is wrong with it, Python says in its own way.
+    finally:
+        sys.stderr = stderr
+    if code is None:
+        return
+    aside, compiled = path + ".source", path + ".compiled"
+    while os.path.lexists(aside) or os.path.lexists(compiled):
+        aside, compiled = aside + "~", compiled + "~"
+    magic = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER
+    try:
+        with open(compiled, "xb") as file:
+            file.write(magic + bytes(12) + marshal.dumps(code))
+        os.rename(path, aside)
+    except OSError:
+        if os.path.exists(compiled):
+            os.unlink(compiled)
+        return
+    os.rename(compiled, path)
+    stderr.write(warnings)
 
     def restore():
         del builtins.__restore_source__
-        write(source)
+        os.rename(aside, path)
+        main = sys.modules["__main__"]
+        main.__loader__ = sys.modules["_frozen_importlib_external"].SourceFileLoader("__main__", main.__loader__.path)
 
-    def result(value):
+    held = []
+
+    def hold(value):
+        del builtins.__hold_result__
+        held.append(value)
+        return value
+
+    def result(text):
         del builtins.__report_result__
-        if value is not None:
-            report(b"V", repr(value))
+        if held.pop() is not None:
+            data = text.encode("utf-8", "backslashreplace")
+            report(b"V", data[:RESULT_BYTES_MAX].decode("utf-8", "ignore").encode())
 
-    def call(name, args, place):
-        node = _ast.Call(_ast.Name(name, _ast.Load()), args, [])
-        for part in (node, node.func):
-            part.lineno = place.lineno
-            part.col_offset = place.col_offset
-            part.end_lineno = place.end_lineno
-            part.end_col_offset = place.end_col_offset
+    builtins.__restore_source__ = restore
+    builtins.__hold_result__ = hold
+    builtins.__report_result__ = result
+
+
+class Warnings:
+    """Takes what compiling has to say, which Python says again unless it is given the compiled program."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def compile_reporting(sys, source, name):
+    """The program's code, with a call that puts the source back first, and one that reports the value last.
+
+    None when the last statement is no expression.
+    """
+    _ast = import_unseen(sys, "_ast")
+    tree = compile(source, name, "exec", 0x400, dont_inherit=True)  # PyCF_ONLY_AST
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, _ast.Expr):
+        return None
+
+    def placed(node, place):
+        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
+            setattr(node, name, getattr(place, name))
         return node
 
-    last = tree.body[-1]
-    last.value = call("__report_result__", [last.value], last.value)
+    def call(name, args, place):
+        return placed(_ast.Call(placed(_ast.Name(name, _ast.Load()), place), args, []), place)
+
+    # The text is made by the program's own code, so that an exception in a __repr__ passes no frame of ours.
+    value = last.value
+    held = call("__hold_result__", [value], value)
+    text = placed(_ast.JoinedStr([placed(_ast.FormattedValue(held, ord("r"), None), value)]), value)
+    last.value = call("__report_result__", [text], value)
     first = 0
-    while first < len(tree.body) and stays_first(_ast, tree.body, first):
+    while first < len(tree.body) - 1 and stays_first(_ast, tree.body, first):
         first += 1
-    statement = _ast.Expr(call("__restore_source__", [], tree.body[min(first, len(tree.body) - 1)]))
-    for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
-        setattr(statement, name, getattr(statement.value, name))
-    tree.body.insert(first, statement)
-    code = compile(tree, path, "exec", dont_inherit=True)
-    magic = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER
-    try:
-        write(magic + bytes(12) + marshal.dumps(code))
-    except OSError:
-        write(source)
-        return
-    builtins.__restore_source__ = restore
-    builtins.__report_result__ = result
+    place = tree.body[first]
+    tree.body.insert(first, placed(_ast.Expr(call("__restore_source__", [], place)), place))
+    return compile(tree, name, "exec", dont_inherit=True)
 
 
 def stays_first(_ast, body, index):
@@ -166,7 +275,7 @@ def stays_first(_ast, body, index):
     statement = body[index]
     if isinstance(statement, _ast.ImportFrom):
         return statement.module == "__future__"
-    if index or not isinstance(statement, _ast.Expr) or len(body) == 1:
+    if index or not isinstance(statement, _ast.Expr):
         return False
     return isinstance(getattr(statement.value, "value", None), str)
 
@@ -177,7 +286,3 @@ def pass_on():
 
     del sys.modules["sitecustomize"]
     import sitecustomize  # noqa: F401
-
-
-wait()
-pass_on()

@@ -73,6 +73,12 @@ export async function openOciBackend(config: Config, options: OpenBackendOptions
     hostImages: [images.default],
     hostPython: sandbox.hostPython,
     runtimeDir: sandbox.runtimeDir,
+    zygotes: {
+      enabled: sandbox.zygote === 'on',
+      sandboxesMax: sandbox.zygoteSandboxesMax,
+      ageMsMax: sandbox.zygoteAgeMsMax,
+      onTrouble: (error) => options.logger.warn({ err: error }, 'a zygote failed; containers are made in its place'),
+    },
     onLeftover: (id, error) => options.logger.warn({ sandbox: id, err: error }, 'a sandbox could not be removed yet'),
   });
 }

@@ -108,6 +108,10 @@ function readAll(read: SettingsReader, environment: Readonly<Record<string, stri
       networkDenied: read.list('PYEXEC_NETWORK_DENY'),
       /** The interpreter that the oci backend uses where there is no image; empty means the distribution's. */
       hostPython: read.string('PYEXEC_HOST_PYTHON', ''),
+      /** `on`: the oci backend forks sandboxes from an interpreter that is up already, where it can. */
+      zygote: read.oneOf('PYEXEC_ZYGOTE', ['on', 'off'], 'on'),
+      zygoteSandboxesMax: read.integer('PYEXEC_ZYGOTE_SANDBOXES', { default: 10_000 }),
+      zygoteAgeMsMax: read.seconds('PYEXEC_ZYGOTE_AGE', { default: 3_600 }),
       /** What the oci backend keeps while the server runs. */
       runtimeDir: read.string('PYEXEC_RUNTIME_DIR', '/run/python-executor'),
     }),

@@ -1,7 +1,20 @@
-import { cp, lchown, lstat, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SandboxError } from '../../jobs/ports.js';
-import { hostName, sandboxUser, temporaryDirectory, workDirectory } from '../containment.js';
+import { sandboxUser, temporaryDirectory, workDirectory } from '../containment.js';
+import { machineFiles } from './configuration.js';
 import { systemPath } from './executable.js';
 import type { HostPython } from './python.js';
 import type { UserRange } from './root.js';
@@ -28,16 +41,17 @@ const configuration = [
 const { uid, gid } = sandboxUser;
 
 const ownConfiguration: Readonly<Record<string, string>> = {
+  ...machineFiles,
   group: `root:x:0:\nsandbox:x:${gid}:\nnogroup:x:65534:\n`,
-  hostname: `${hostName}\n`,
-  hosts: `127.0.0.1\tlocalhost ${hostName}\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
   'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n',
   passwd: [
     'root:x:0:0:root:/root:/bin/sh',
     `sandbox:x:${uid}:${gid}:sandbox:${workDirectory}:/bin/sh`,
     'nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n',
   ].join('\n'),
-  'resolv.conf': '',
+  // Whoever is root of the sandbox may become anybody in it; nobody else is asked for a password, because nobody has one.
+  'pam.d/other': ['auth', 'account', 'password', 'session'].map((type) => `${type} required pam_permit.so\n`).join(''),
+  shadow: 'root:*:19000::::::\n',
   timezone: 'Etc/UTC\n',
 };
 
@@ -48,29 +62,32 @@ export interface HostRoot {
 }
 
 /**
- * Builds a root file system in an empty directory: everything that is not shown from the host itself.
+ * Builds a root file system in an empty directory: everything that is not shown from the host itself. Synchronous,
+ * because it is hundreds of small steps, each of which would take several times as long otherwise.
  *
  * @param python undefined makes one for programs of the system alone
  * @throws SandboxError `engine_unavailable` when the interpreter would bring in more than itself
  */
-export async function buildHostRoot(
+export function buildHostRoot(
   directory: string,
   options: { readonly python: HostPython | undefined; readonly users: UserRange },
-): Promise<HostRoot> {
+): HostRoot {
   const shown: string[] = [];
   for (const path of systemDirectories) {
-    const stats = await lstat(path).catch(() => undefined);
-    if (stats?.isSymbolicLink()) await symlink(await readlink(path), join(directory, path));
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats?.isSymbolicLink()) symlinkSync(readlinkSync(path), join(directory, path));
     else if (stats?.isDirectory()) shown.push(path);
   }
   for (const prefix of options.python?.prefixes ?? []) {
     if (shown.some((path) => prefix === path || prefix.startsWith(`${path}/`))) continue;
-    await checkPrefix(prefix);
+    checkPrefix(prefix);
     shown.push(prefix);
   }
-  for (const path of [...emptyDirectories, ...shown]) await mkdir(join(directory, path), { recursive: true });
-  await writeConfiguration(join(directory, 'etc'), options.python?.version);
-  await giveAway(directory, options.users.first);
+  for (const path of [...emptyDirectories, ...shown]) mkdirSync(join(directory, path), { recursive: true });
+  writeConfiguration(join(directory, 'etc'), options.python?.version);
+  giveAway(directory, options.users.first);
+  // Some runtimes give a file system the mode of the directory that it is mounted on.
+  chmodSync(join(directory, temporaryDirectory), 0o1777);
   return { shown, environment: [`PATH=${pathOf(options.python)}`] };
 }
 
@@ -82,8 +99,8 @@ function pathOf(python: HostPython | undefined): string {
 }
 
 /** Everything below a prefix can be read inside, so it must be that of an interpreter and not somebody's home. */
-async function checkPrefix(prefix: string): Promise<void> {
-  const accounts = (await readFile('/etc/passwd', 'utf8')).split('\n');
+function checkPrefix(prefix: string): void {
+  const accounts = readFileSync('/etc/passwd', 'utf8').split('\n');
   const homes = accounts.map((line) => line.split(':')[5]);
   if (prefix.lastIndexOf('/') > 0 && !homes.includes(prefix)) return;
   throw new SandboxError(
@@ -92,24 +109,33 @@ async function checkPrefix(prefix: string): Promise<void> {
   );
 }
 
-async function writeConfiguration(etc: string, version: string | undefined): Promise<void> {
-  await mkdir(etc);
+function writeConfiguration(etc: string, version: string | undefined): void {
+  mkdirSync(etc);
   const python = version === undefined ? [] : ['python3', `python${version}`];
   for (const name of [...configuration, ...python]) {
-    const target = join(etc, name);
-    await mkdir(dirname(target), { recursive: true });
-    await cp(join('/etc', name), target, { recursive: true, verbatimSymlinks: true }).catch(() => {});
+    const source = join('/etc', name);
+    if (!existsSync(source)) continue;
+    mkdirSync(dirname(join(etc, name)), { recursive: true });
+    // Of the alternatives hundreds are manuals, and compressed.
+    const filter = (path: string) => !path.endsWith('.gz');
+    cpSync(source, join(etc, name), { recursive: true, verbatimSymlinks: true, filter });
   }
-  for (const [name, text] of Object.entries(ownConfiguration)) await writeFile(join(etc, name), text);
-  await symlink('/usr/share/zoneinfo/Etc/UTC', join(etc, 'localtime'));
+  mkdirSync(join(etc, 'pam.d'));
+  for (const [name, text] of Object.entries(ownConfiguration)) writeFileSync(join(etc, name), text);
+  symlinkSync('/usr/share/zoneinfo/Etc/UTC', join(etc, 'localtime'));
 }
 
-/** Gives everything to root of the sandbox. */
-async function giveAway(directory: string, owner: number): Promise<void> {
-  await lchown(directory, owner, owner);
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
+/** Gives everything to root of the sandbox, for all to read, whatever the umask of the server is. */
+function giveAway(directory: string, owner: number): void {
+  lchownSync(directory, owner, owner);
+  chmodSync(directory, 0o755);
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) await giveAway(path, owner);
-    else await lchown(path, owner, owner);
+    if (entry.isDirectory()) {
+      giveAway(path, owner);
+      continue;
+    }
+    lchownSync(path, owner, owner);
+    if (entry.isFile()) chmodSync(path, 0o644);
   }
 }

@@ -50,12 +50,13 @@ async function inspect(path: string): Promise<HostPython> {
   const refuse = (reason: string, cause?: unknown) =>
     new SandboxError('engine_unavailable', `Cannot use the interpreter ${JSON.stringify(path)}: ${reason}`, { cause });
   try {
-    const { stdout } = await promisify(execFile)(path, ['-I', '-S', '-c', question], { timeout: timeoutMs, env: {} });
+    const { stdout } = await promisify(execFile)(path, ['-I', '-c', question], { timeout: timeoutMs, env: {} });
     // What was named may be a wrapper, which would be of no use inside.
     const [executable = '', version = '', ...prefixes] = stdout.trim().split('\n');
     // Programs start it by this name, and so does the agent.
     const alias = join(dirname(executable), name);
-    if ((await realpath(alias)) !== (await realpath(executable))) throw refuse(`${JSON.stringify(alias)} is another one`);
+    if ((await realpath(alias)) !== (await realpath(executable)))
+      throw refuse(`${JSON.stringify(alias)} is another one`);
     const [major = 0, minor = 0] = version.split(' ').map(Number);
     if (major !== versionMin[0] || minor < versionMin[1]) throw refuse(`it is Python ${major}.${minor}`);
     return { path: alias, version: `${major}.${minor}`, prefixes: outermost(prefixes) };

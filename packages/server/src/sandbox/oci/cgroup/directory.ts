@@ -36,10 +36,12 @@ export function write(path: string, value: number | string): void {
 
 /** Writes where the kernel has such a file. */
 export function writeIfThere(path: string, value: number | string): boolean {
-  return ignoring(['ENOENT', 'EACCES', 'EOPNOTSUPP'], () => {
-    write(path, value);
-    return true;
-  }) === true;
+  return (
+    ignoring(['ENOENT', 'EACCES', 'EOPNOTSUPP'], () => {
+      write(path, value);
+      return true;
+    }) === true
+  );
 }
 
 /** Process ids in a cgroup and those below it. */

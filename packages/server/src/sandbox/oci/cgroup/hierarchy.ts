@@ -56,11 +56,11 @@ function parseMount(line: string): readonly Mount[] {
   const [before = '', after = ''] = line.split(' - ');
   const path = before.split(' ')[4];
   const [type = '', , options = ''] = after.split(' ');
-  return path === undefined ? [] : [{ path: unescape(path), type, options: options.split(',') }];
+  return path === undefined ? [] : [{ path: decodeOctal(path), type, options: options.split(',') }];
 }
 
 /** White space and backslashes stand there as octal numbers. */
-function unescape(path: string): string {
+function decodeOctal(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_whole, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 

@@ -1,0 +1,223 @@
+"""An interpreter that is up already and from which sandboxes are forked. No user code ever runs in it.
+
+It is pid 1 of a container of its own, with the root file system of its sandboxes, and the root of its user namespace.
+It is a ``python3 main.py`` that stands still inside its own start-up, as the interpreter of every program does: the
+process that becomes a program falls through from there. One connection to its socket is one sandbox: the connection is
+the channel of the sandbox's agent, and closing it ends the sandbox. The first line of the host on it describes the
+sandbox, as ``key=value`` words:
+
+* ``cgroup=NAME``: of a directory in every cgroup tree; joined before anything else
+* ``mount=TYPE:TARGET:FLAGS:OPTIONS``: takes the place of what is mounted there
+* ``mask=PATH``, ``readonly=PATH``: what not to show, and not to let change
+"""
+
+import gc
+import os
+import select
+import sys
+
+import _signal
+import _socket
+
+from agent import namespaces
+from agent.channel import Channel, HostGone
+from agent.main import Agent
+from agent.privileges import drop_privileges, hide_from_user
+from agent.process import (
+    DESCRIPTORS_MAX,
+    ForkedInterpreter,
+    Program,
+    forget_coerced_locale,
+    read_initial_environment,
+    reset_signals,
+)
+from agent.run import Wakeup
+
+# On a file system that sandboxes do not see: they get a /tmp of their own.
+RUN_DIRECTORY = "/tmp/zygote"
+SOCKET = RUN_DIRECTORY + "/socket"
+NEW_PROC = "/tmp/proc"
+DESCRIPTION_BYTES_MAX = 16384
+LISTEN_BACKLOG = 1024
+POLLRDHUP = 0x2000
+
+INITIAL_ENVIRONMENT = read_initial_environment()
+
+
+def serve():
+    """Serves connections for ever. Returns only in the process of a program, what the waiter is to wait with."""
+    try:
+        Zygote().loop()
+    except Program as program:
+        return program.values
+
+
+class Zygote:
+    def __init__(self):
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        self.listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        self.listener.bind(SOCKET)
+        self.listener.listen(LISTEN_BACKLOG)
+        self.listener.setblocking(False)
+        self.pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY)
+        self.wakeup = Wakeup()
+        self.poll = select.poll()
+        self.poll.register(self.listener.fileno(), select.POLLIN)
+        self.poll.register(self.wakeup.descriptor, select.POLLIN)
+        self.sandboxes = {}
+        self.connections = {}
+        os.mkdir(NEW_PROC)
+        hide_from_user()
+        gc.collect()
+        gc.freeze()
+        os.write(1, b"R")
+
+    def loop(self):
+        while True:
+            for descriptor, _ in self.poll.poll():
+                if descriptor == self.listener.fileno():
+                    self.accept()
+                elif descriptor == self.wakeup.descriptor:
+                    self.wakeup.clear()
+                    self.reap()
+                elif descriptor in self.connections:
+                    self.end(self.connections[descriptor])
+
+    def accept(self):
+        try:
+            connection, _ = self.listener._accept()
+        except OSError:
+            return
+        # The child is the first of a PID namespace, this process stays where it is.
+        namespaces.call("unshare", namespaces.CLONE_NEWPID)
+        pid = os.fork()
+        if not pid:
+            become_sandbox(connection)
+        namespaces.call("setns", self.pid_namespace, namespaces.CLONE_NEWPID)
+        self.sandboxes[pid] = connection
+        self.connections[connection] = pid
+        self.poll.register(connection, POLLRDHUP)
+
+    def end(self, pid):
+        """The host has closed the connection: with its first process the whole sandbox ends."""
+        self.forget(pid)
+        os.kill(pid, _signal.SIGKILL)
+
+    def forget(self, pid):
+        connection = self.sandboxes.pop(pid, None)
+        if connection is not None:
+            del self.connections[connection]
+            self.poll.unregister(connection)
+            os.close(connection)
+
+    def reap(self):
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            self.forget(pid)
+
+
+def fork_interpreter(report_name):
+    interpreter = ForkedInterpreter(report_name)
+    # The program keeps what the zygote's interpreter decided for itself; what the agent starts decides on its own.
+    forget_coerced_locale(INITIAL_ENVIRONMENT)
+    return interpreter
+
+
+def become_sandbox(connection):
+    """In the first process of a new sandbox: gives up everything else, then is its agent. Never returns."""
+    try:
+        # Descriptors 0 to 2 lead to the container's log; all others belong to the zygote and to neighbours.
+        os.dup2(connection, 3)
+        os.closerange(4, DESCRIPTORS_MAX)
+        channel = Channel(3, 3)
+        reset_signals()
+        isolate(describe(channel))
+        Agent(channel, fork_interpreter).serve()
+    except Program:
+        raise
+    except HostGone:
+        pass
+    except BaseException as error:
+        os.write(2, ("sandbox: %r\n" % error).encode())
+    os._exit(0)
+
+
+def describe(channel):
+    """The first line on the connection as a list of (key, value)."""
+    while b"\n" not in channel.buffer:
+        if len(channel.buffer) > DESCRIPTION_BYTES_MAX:
+            raise ValueError("description of more than %d bytes" % DESCRIPTION_BYTES_MAX)
+        channel.fill()
+    line, _, rest = bytes(channel.buffer).partition(b"\n")
+    channel.buffer[:] = rest
+    return [tuple(word.split("=", 1)) for word in line.decode().split()]
+
+
+def isolate(description):
+    """Leaves everything that the zygote shares with its sandboxes but the root file system, read-only as it is."""
+    (key, cgroup), *steps = description
+    if key != "cgroup":
+        raise ValueError("description begins with %r" % key)
+    join_cgroup(cgroup)
+    namespaces.call(
+        "unshare",
+        namespaces.CLONE_NEWNS
+        | namespaces.CLONE_NEWIPC
+        | namespaces.CLONE_NEWUTS
+        | namespaces.CLONE_NEWNET
+        | namespaces.CLONE_NEWCGROUP,
+    )
+    mount_proc()
+    for key, value in steps:
+        if key == "mount":
+            kind, target, flags, options = value.split(":")
+            namespaces.unmount(target)
+            namespaces.mount(kind, target, kind, int(flags), options)
+        elif key == "mask":
+            namespaces.mask(value)
+        elif key == "readonly":
+            namespaces.make_readonly(value)
+        else:
+            raise ValueError("description has %r" % key)
+    bring_up_loopback()
+    os.setsid()
+    drop_privileges()
+    namespaces.forbid_namespaces()
+    os.chdir("/work")
+
+
+def mount_proc():
+    """The /proc of the sandbox's own processes in place of the zygote's, which must be there while the other is made."""
+    flags = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+    namespaces.mount("proc", NEW_PROC, "proc", flags)
+    namespaces.unmount("/proc")
+    namespaces.mount(NEW_PROC, "/proc", "", namespaces.MS_MOVE)
+
+
+def join_cgroup(name):
+    for tree in os.listdir(RUN_DIRECTORY):
+        directory = "%s/%s/%s/" % (RUN_DIRECTORY, tree, name)
+        if not tree.startswith("cgroup"):
+            continue
+        # With version 1 a thread that moves itself alone need not wait for all others of the machine.
+        file = "tasks" if os.path.exists(directory + "tasks") else "cgroup.procs"
+        target = os.open(directory + file, os.O_WRONLY)
+        try:
+            os.write(target, b"0")
+        finally:
+            os.close(target)
+
+
+def bring_up_loopback():
+    """Sets the interface up that every network namespace is made with, as an engine does."""
+    import fcntl
+
+    SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+    socket = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    fcntl.ioctl(socket.fileno(), SIOCSIFFLAGS, b"lo".ljust(16, b"\0") + IFF_UP.to_bytes(2, sys.byteorder) + bytes(22))
+    socket.close()

@@ -1,0 +1,88 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { SandboxError } from '../../jobs/ports.js';
+import { findExecutable, systemPath } from '../rootfs/executable.js';
+
+/** A program that runs containers. */
+export interface Runtime {
+  readonly kind: RuntimeKind;
+  /** E.g. `/usr/bin/crun`. */
+  readonly path: string;
+  /** E.g. `1.8.1`. */
+  readonly version: string;
+}
+
+export type RuntimeKind = 'crun' | 'runc' | 'runsc';
+
+/** In which respects runtimes differ. */
+export interface RuntimeTraits {
+  /** Options of the runtime, before its command. */
+  readonly options: readonly string[];
+  /** More of them for a sandbox that may write to its root; undefined when it has to find a root that can be written to. */
+  readonly writableRootOptions: readonly string[] | undefined;
+  /** `join`: it makes no cgroup, so it and all that it starts stay in ours. `below`: it makes its own below ours. */
+  readonly cgroups: 'join' | 'below';
+  /** `own`: it brings the files in /dev, and would not open those of the host. */
+  readonly devices: 'ours' | 'own';
+  /** How many processes and threads the sandbox's cgroup has to let be, for so many inside. */
+  readonly processesMax: (inside: number) => number;
+}
+
+export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
+  crun: {
+    options: ['--cgroup-manager=disabled'],
+    writableRootOptions: undefined,
+    cgroups: 'join',
+    devices: 'ours',
+    // It watches over its container from inside the cgroup.
+    processesMax: (inside) => inside + 1,
+  },
+  runc: {
+    options: [],
+    writableRootOptions: undefined,
+    cgroups: 'below',
+    devices: 'ours',
+    processesMax: (inside) => inside,
+  },
+  runsc: {
+    // Not --oci-seccomp: with it versions of 2022 start no thread, and behind gVisor's own kernel nothing depends on it.
+    options: ['--network=none', '--ignore-cgroups', '--overlay2=none'],
+    // Changes of its root lie in its memory, which our limit covers.
+    writableRootOptions: ['--overlay2=root:memory'],
+    cgroups: 'join',
+    devices: 'own',
+    // A process inside is several threads of gVisor and a process to hold its memory; without one of them all ends.
+    processesMax: (inside) => 6 * inside + 64,
+  },
+};
+
+/** What is tried when no runtime is asked for, the fastest first. */
+export const usualRuntimes: readonly string[] = ['crun', 'runc'];
+
+const timeoutMs = 10_000;
+
+/**
+ * Finds a runtime on this machine and asks it what it is.
+ *
+ * @param name of the program, or its path
+ * @throws SandboxError `engine_unavailable`
+ */
+export async function findRuntime(name: string): Promise<Runtime> {
+  const path = await findExecutable(name);
+  if (path === undefined) throw unavailable(name, 'it is not installed');
+  try {
+    const { stdout } = await promisify(execFile)(path, ['--version'], {
+      timeout: timeoutMs,
+      env: { PATH: systemPath },
+    });
+    const [, kind, version = ''] = /^(crun|runc|runsc) version:? (?:release-)?(\S+)/m.exec(stdout) ?? [];
+    if (kind === undefined) throw unavailable(name, `it is none of ${Object.keys(runtimeTraits).join(', ')}`);
+    return { kind: kind as RuntimeKind, path, version };
+  } catch (error) {
+    throw error instanceof SandboxError ? error : unavailable(name, (error as Error).message, error);
+  }
+}
+
+function unavailable(name: string, reason: string, cause?: unknown): SandboxError {
+  return new SandboxError('engine_unavailable', `Cannot use runtime ${JSON.stringify(name)}: ${reason}`, { cause });
+}

@@ -1,0 +1,145 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SandboxError, type SandboxSpec } from '../../jobs/ports.js';
+import type { Sandbox } from '../backend.js';
+import { buildHostRoot } from '../rootfs/host.js';
+import { findHostPython, type HostPython } from '../rootfs/python.js';
+import type { RootFileSystem } from '../rootfs/root.js';
+import { readSeccompProfile } from '../seccomp.js';
+import type { OciBackendOptions } from './backend.js';
+import type { BundleSettings } from './bundle.js';
+import { openCgroups } from './cgroup/cgroups.js';
+import { type Hierarchy, readHierarchy } from './cgroup/hierarchy.js';
+import { type Instance, openInstance } from './instance.js';
+import { createMaker, type Maker } from './maker.js';
+import { openRoom } from './room.js';
+import { createRoots } from './roots.js';
+import { findRuntime, type Runtime, runtimeTraits, usualRuntimes } from './runtime.js';
+import { toOciSeccomp } from './seccomp.js';
+import { tryRuntime } from './trial.js';
+import { createZygoteMaker } from './zygote-maker.js';
+
+/** Everything that takes time to prepare and serves every sandbox of one start of a server. */
+export interface Workshop {
+  readonly runtime: Runtime;
+  readonly hasHostRoot: boolean;
+  /** @throws SandboxError `image_unavailable`, `engine_unavailable` or `internal`; the abort reason */
+  create(spec: SandboxSpec, options: { readonly signal: AbortSignal }): Promise<Sandbox>;
+  /** Tries again to remove what could not be removed. Returns how many it has. */
+  reap(): Promise<number>;
+  /** Destroys every sandbox and lets go of everything. */
+  close(): Promise<void>;
+}
+
+export type WorkshopOptions = Required<OciBackendOptions>;
+
+/** What does not depend on the runtime. */
+interface Site {
+  readonly instance: Instance;
+  readonly hierarchy: Hierarchy;
+  readonly python: HostPython | undefined;
+  readonly host: RootFileSystem;
+  /** By path on the host, where it is shown. */
+  readonly shown: ReadonlyMap<string, string>;
+}
+
+/** @throws SandboxError `engine_unavailable` when sandboxes cannot be made here; nothing is left behind then */
+export async function openWorkshop(options: WorkshopOptions): Promise<Workshop> {
+  if (process.getuid?.() !== 0) {
+    throw new SandboxError('engine_unavailable', 'Cannot make sandboxes without an engine: only root can');
+  }
+  const hierarchy = readHierarchy();
+  const instance = await openInstance(options.runtimeDir, options.ownerId);
+  try {
+    const site = await openSite(options, instance, hierarchy);
+    const reasons: string[] = [];
+    for (const name of options.runtime === '' ? usualRuntimes : [options.runtime]) {
+      try {
+        return await equip(options, site, await findRuntime(name));
+      } catch (error) {
+        reasons.push((error as Error).message);
+      }
+    }
+    throw new SandboxError('engine_unavailable', reasons.join('; '));
+  } catch (error) {
+    await instance.close();
+    throw error;
+  }
+}
+
+async function openSite(options: WorkshopOptions, instance: Instance, hierarchy: Hierarchy): Promise<Site> {
+  const path = join(instance.directory, 'root');
+  await mkdir(path);
+  const python = await findHostPython(options.hostPython);
+  const { shown, environment } = buildHostRoot(path, { python, users: options.users });
+  const host = { path, mounts: shown, environment };
+  return { instance, hierarchy, python, host, shown: new Map(shown.map((source) => [source, join(path, source)])) };
+}
+
+/** Prepares what a runtime needs and runs something by it. */
+async function equip(options: WorkshopOptions, site: Site, runtime: Runtime): Promise<Workshop> {
+  const { instance, hierarchy, python, host, shown } = site;
+  const { users } = options;
+  const room = await openRoom({
+    directory: join(instance.directory, `room-${runtime.kind}`),
+    runtime: runtime.path,
+    strayCgroups: hierarchy.version === 1 ? hierarchy.stray : undefined,
+    users,
+    python: python?.path,
+    shown,
+  });
+  const cgroups = openCgroups(hierarchy, instance.name);
+  const roots = createRoots({ ...options, room, host: python === undefined ? undefined : host, hostImages: names() });
+
+  function names(): readonly string[] {
+    return python === undefined ? [] : [...options.hostImages, `python:${python.version}-slim`];
+  }
+
+  function bundleSettings(seccompFilter: Uint8Array | undefined): BundleSettings {
+    const traits = runtimeTraits[runtime.kind];
+    const seccomp = toOciSeccomp(readSeccompProfile());
+    return { ...options, seccomp, seccompFilter, devices: room.devices, traits };
+  }
+
+  function createMakerWith(seccompFilter: Uint8Array | undefined): Maker {
+    const bundle = bundleSettings(seccompFilter);
+    return createMaker({ ...options, directory: instance.directory, cgroups, room, bundle });
+  }
+
+  /** gVisor has no namespaces of its own to fork into. */
+  function withZygotes(fallback: Maker): Maker {
+    if (!options.zygotes.enabled || runtime.kind === 'runsc') return fallback;
+    const bundle = bundleSettings(undefined);
+    const { directory } = instance;
+    return createZygoteMaker({ ...options, ...options.zygotes, fallback, directory, cgroups, room, bundle });
+  }
+
+  async function close(): Promise<void> {
+    await room.close();
+    cgroups.remove();
+  }
+
+  try {
+    const { seccompFilter } = await tryRuntime(createMakerWith(undefined), { runtime, root: host });
+    const maker = withZygotes(createMakerWith(seccompFilter));
+    return {
+      runtime,
+      hasHostRoot: python !== undefined,
+      async create(spec, { signal }) {
+        const root = await roots.find(spec.image);
+        signal.throwIfAborted();
+        const command = ['python3', '-I', '-S', '-c', options.agentSource, ...options.agentArguments(spec)];
+        return await maker.make({ spec, root, command });
+      },
+      reap: () => maker.reap(),
+      async close() {
+        await maker.close();
+        await close();
+        await instance.close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
