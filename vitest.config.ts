@@ -1,21 +1,31 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests of the whole: a service in a process of its own, one file after the other. */
+const wholeService = {
+  fileParallelism: false,
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+};
+
+/** What has to hold whichever backend makes the sandboxes. */
+const everyBackend = ['e2e/fidelity/**/*.test.ts', 'e2e/hostile/**/*.test.ts', 'e2e/wire/**/*.test.ts'];
+
+/**
+ * The ways of making sandboxes that the whole of the tests runs over: containers of an engine, forks of a zygote, and
+ * containers of an OCI runtime.
+ */
 export default defineConfig({
   test: {
     projects: [
+      { test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'] } },
+      { test: { ...wholeService, name: 'e2e', include: ['e2e/**/*.test.ts'], env: { PYEXEC_TEST_BACKEND: 'docker' } } },
+      { test: { ...wholeService, name: 'oci', include: everyBackend, env: { PYEXEC_TEST_BACKEND: 'oci' } } },
       {
         test: {
-          name: 'unit',
-          include: ['packages/*/test/**/*.test.ts'],
-        },
-      },
-      {
-        test: {
-          name: 'e2e',
-          include: ['e2e/**/*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          ...wholeService,
+          name: 'oci-container',
+          include: everyBackend,
+          env: { PYEXEC_TEST_BACKEND: 'oci', PYEXEC_TEST_ZYGOTE: 'off' },
         },
       },
     ],

@@ -34,10 +34,10 @@ ensure_packages() {
 # An older engine refuses a newer client unless that is told to speak its version.
 docker_cli() { DOCKER_API_VERSION="${DOCKER_API_VERSION:-1.41}" docker "$@"; }
 
-engine_answers() { docker_cli version >/dev/null 2>&1; }
+engine_answers() { command -v docker >/dev/null && docker_cli version >/dev/null 2>&1; }
 
 ensure_engine() {
-  if command -v docker >/dev/null && engine_answers; then return 0; fi
+  engine_answers && return 0
   ensure_packages dockerd=docker.io iptables=iptables runc=runc
   engine_answers && return 0
   say "starting the Docker engine (it is stopped again at the end)"

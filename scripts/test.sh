@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 trap stop_engine EXIT
 
 require_node
+ensure_packages curl=curl crun=crun runc=runc runsc=runsc skopeo=skopeo umoci=umoci docker-registry=docker-registry
 ensure_engine
 ensure_image "$default_image" bookworm
 ensure_build

@@ -12,14 +12,18 @@ finish() {
     kill "$server_pid" 2>/dev/null || true
     wait "$server_pid" 2>/dev/null || true
   fi
-  stop_engine
   rm -rf "$work"
 }
 trap finish EXIT
 
 require_node
-ensure_engine
-ensure_image "$default_image" bookworm
+# An engine that is there serves; without one, an OCI runtime and this machine's own Python do.
+if engine_answers; then
+  ensure_image "$default_image" bookworm
+else
+  ensure_packages crun=crun python3=python3
+  [ "$(id -u)" = 0 ] || fail "without a Docker engine, only root can make sandboxes: start an engine, or run this as root"
+fi
 ensure_build
 ensure_client_venv .cache/try ""
 

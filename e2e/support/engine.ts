@@ -3,7 +3,11 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 /** The oldest engine that is supported speaks this version; a newer client must be told. */
-const environment = { ...process.env, DOCKER_API_VERSION: process.env['DOCKER_API_VERSION'] ?? '1.41' };
+const environment = {
+  ...process.env,
+  DOCKER_API_VERSION: process.env['DOCKER_API_VERSION'] ?? '1.41',
+  DOCKER_BUILDKIT: '0',
+};
 
 /** Runs `docker` with the given arguments and returns what it prints. */
 export async function docker(...args: readonly string[]): Promise<string> {
@@ -11,8 +15,13 @@ export async function docker(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** Ids of the containers of any python-executor, running or not. */
-export async function sandboxContainers(): Promise<string[]> {
-  const ids = await docker('ps', '--all', '--quiet', '--filter', 'label=python-executor.owner');
-  return ids.split('\n').filter((id) => id !== '');
+/** Runs `docker` with these bytes as its stdin. */
+export async function dockerWithStdin(stdin: Buffer, ...args: readonly string[]): Promise<string> {
+  const running = run('docker', args, { env: environment });
+  running.child.stdin?.end(stdin);
+  return (await running).stdout;
+}
+
+export function linesOf(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
 }

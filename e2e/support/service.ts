@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const command = fileURLToPath(new URL('../../packages/cli/bin/python-executor.js', import.meta.url));
+/** The command as it was built. */
+export const executable = fileURLToPath(new URL('../../packages/cli/bin/python-executor.js', import.meta.url));
 
 export interface ServiceOptions {
   /** `PYEXEC_*` variables besides those that every test service has. */
@@ -22,8 +23,14 @@ export interface Service {
   readonly process: ChildProcess;
   /** Log lines so far. */
   readonly log: readonly string[];
+  /** What its sandboxes are labelled with: the same for every start on its data directory. */
+  readonly ownerId: string;
   /** Resident memory of the server process now, in bytes. */
   residentBytes(): Promise<number>;
+  /** How many files, sockets and pipes the server process holds open. */
+  openFiles(): Promise<number>;
+  /** Ends the process as a power failure would, and keeps its data directory. */
+  crash(): Promise<void>;
   /** Stops the service as an operator would; rejects unless it exits with 0. */
   stop(): Promise<void>;
 }
@@ -33,7 +40,7 @@ export const testBackend = process.env['PYEXEC_TEST_BACKEND'] ?? 'docker';
 
 export async function startService({ env = {}, dataDir }: ServiceOptions = {}): Promise<Service> {
   const directory = dataDir ?? (await mkdtemp(join(tmpdir(), 'pyexec-e2e-')));
-  const child = spawn(process.execPath, [command, 'serve'], {
+  const child = spawn(process.execPath, [executable, 'serve'], {
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
@@ -41,6 +48,7 @@ export async function startService({ env = {}, dataDir }: ServiceOptions = {}): 
       PYEXEC_PORT: '0',
       PYEXEC_DATA_DIR: directory,
       PYEXEC_BACKEND: testBackend,
+      PYEXEC_ZYGOTE: process.env.PYEXEC_TEST_ZYGOTE ?? 'on',
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -64,14 +72,24 @@ export async function startService({ env = {}, dataDir }: ServiceOptions = {}): 
     dataDir: directory,
     process: child,
     log,
+    ownerId: (await readFile(join(directory, 'owner'), 'utf8')).trim(),
     async residentBytes() {
       const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
       return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
     },
+    async openFiles() {
+      return (await readdir(`/proc/${child.pid}/fd`)).length;
+    },
+    async crash() {
+      const exit = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exit;
+    },
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
         const exit = once(child, 'exit');
-        child.kill('SIGTERM');
+        // A second signal would mean that it is to end at once.
+        if (!child.killed) child.kill('SIGTERM');
         await exit;
       }
       if (dataDir === undefined) await rm(directory, { recursive: true, force: true });

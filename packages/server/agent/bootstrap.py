@@ -16,6 +16,8 @@ os.rmdir(%(directory)r)
 pristine = set(sys.modules)
 exec(compile(%(agent)r, "<agent>", "exec", dont_inherit=True))
 values = sys.modules["agent.zygote"].serve()
+# Python clears a program's objects at the end by collecting garbage, those that were frozen too.
+sys.modules["gc"].unfreeze()
 for name in set(sys.modules) - pristine:
     del sys.modules[name]
 %(waiter)s

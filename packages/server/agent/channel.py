@@ -6,7 +6,8 @@ The types stand in sandbox/agent/protocol.ts on the host's side.
 import os
 
 CHUNK_BYTES = 65536
-FRAME_BYTES_MAX = 1 << 20
+# A single argument or variable may have as many bytes as the host accepts metadata.
+FRAME_BYTES_MAX = 1 << 30
 
 
 class HostGone(Exception):

@@ -21,10 +21,10 @@ from agent.run import Follower, Output, Stdin
 SHELL = "/bin/sh"
 
 
-def main(privilege, network="none", *denied):
-    """``privilege``: "program" or "setup"; ``network``: "none" or "public", and the addresses ``denied`` then.
+def main(privilege):
+    """``privilege``: "program" or "setup".
 
-    "zygote" alone makes an interpreter that sandboxes are forked from (zygote.py).
+    "zygote" makes an interpreter that sandboxes are forked from (zygote.py).
     """
     if privilege == "zygote":
         from agent.bootstrap import start_zygote
@@ -33,10 +33,6 @@ def main(privilege, network="none", *denied):
     # Of all signals only those with a handler reach pid 1, and Python installs one for this.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     channel = _take_channel()
-    if network == "public":
-        from agent.network import confine_network
-
-        confine_network(denied)
     # Before privileges are dropped: that makes this process undumpable, and its own environ unreadable.
     forget_coerced_locale(read_initial_environment())
     if privilege != "setup" and os.getuid() == 0:

@@ -9,7 +9,6 @@ USER_ID = 1000
 PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
 CAPABILITIES = 64
-CAP_NET_ADMIN = 12
 
 # The low-level calls of _ctypes: importing the whole of ctypes would cost every sandbox several milliseconds.
 _PRCTL = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
@@ -23,12 +22,6 @@ def hide_from_user():
     """Makes /proc/1 of the agent, its memory and its descriptors unreachable for processes of the same user."""
     if prctl(PR_SET_DUMPABLE, 0) != 0:
         raise OSError("cannot make the agent undumpable")
-
-
-def give_up(capability):
-    """Sees to it that no program which is executed from here on has the capability, as root or otherwise."""
-    if prctl(PR_CAPBSET_DROP, capability) != 0:
-        raise OSError("cannot give up capability %d" % capability)
 
 
 def drop_privileges():

@@ -103,7 +103,7 @@ def make_report(os, sys, name):
 
 def report_error_at_exit(os, sys, report):
     itertools = import_unseen(sys, "itertools")
-    starmap, compress = itertools.starmap, itertools.compress
+    starmap, compress, chain = itertools.starmap, itertools.compress, itertools.chain
     # Before Python 3.10 the handlers belong to this module object: another import would make another.
     atexit = import_unseen(sys, "atexit") if sys.version_info >= (3, 10) else __import__("atexit")
 
@@ -123,22 +123,31 @@ def report_error_at_exit(os, sys, report):
             traceback = traceback.tb_next
         return line
 
-    def report_error(error, *_):
+    traces, profiles = [], []
+
+    def report_error(error, trace, profile, *_):
+        traces.append((trace,))
+        profiles.append((profile,))
         try:
             text = "%s\0%s" % (type(error).__name__, line_of(error) or "")
             report(b"E", text.encode("utf-8", "backslashreplace"))
         except Exception:
             pass  # The exception's own attributes may do anything.
 
-    def last_values():
-        return starmap(vars(sys).get, [("last_value",)])
+    def call(function, *args):
+        return starmap(function, [args])
 
-    # Iterators that are evaluated at exit. They call nothing written in Python unless there is an exception, and end
-    # tracing and profiling before that.
-    errors = compress(last_values(), map(isinstance, last_values(), [BaseException]))
-    calls = zip(errors, starmap(sys.settrace, [(None,)]), starmap(sys.setprofile, [(None,)]))
+    # Iterators that are evaluated at exit: nothing written in Python is called unless there is an exception, and
+    # neither traced nor profiled then.
+    errors = compress(
+        call(vars(sys).get, "last_value"), map(isinstance, call(vars(sys).get, "last_value"), [BaseException])
+    )
+    reports = zip(
+        errors, call(sys.gettrace), call(sys.getprofile), call(sys.settrace, None), call(sys.setprofile, None)
+    )
+    resume = chain(starmap(sys.settrace, traces), starmap(sys.setprofile, profiles))
     # Registered first, so run last, when the program's own handlers have run.
-    atexit.register([].extend, starmap(report_error, calls))
+    atexit.register([].extend, chain(starmap(report_error, reports), resume))
 
 
 def import_unseen(sys, name):
@@ -146,7 +155,7 @@ def import_unseen(sys, name):
     seen = name in sys.modules
     path = sys.path
     # With PYTHONPATH, the user's modules come first.
-    sys.path = [entry for entry in path if not entry.startswith(("/work", "/tmp"))]
+    sys.path = [entry for entry in path if entry.startswith((sys.base_prefix, sys.base_exec_prefix))]
     try:
         module = __import__(name)
     finally:
@@ -211,12 +220,13 @@ def capture_last_expression(os, sys, report):
 
     def hold(value):
         del builtins.__hold_result__
-        held.append(value)
+        # Not the value itself, which is to end in the program's own frame.
+        held.append(value is not None)
         return value
 
     def result(text):
         del builtins.__report_result__
-        if held.pop() is not None:
+        if held.pop():
             data = text.encode("utf-8", "backslashreplace")
             report(b"V", data[:RESULT_BYTES_MAX].decode("utf-8", "ignore").encode())
 

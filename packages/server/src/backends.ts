@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
-import { bundleAgent } from './sandbox/agent/bundle.js';
+import { bundleAgent, bundleGate } from './sandbox/agent/bundle.js';
 import { agentArguments } from './sandbox/agent/command.js';
 import type { Backend } from './sandbox/backend.js';
 
@@ -48,14 +48,16 @@ export async function openBackend(config: Config, options: OpenBackendOptions): 
 export async function openDockerBackend(config: Config, { ownerId, logger }: OpenBackendOptions): Promise<Backend> {
   const { createDockerBackend } = await import('./sandbox/docker/backend.js');
   const { sandbox, images } = config;
-  const denied = sandbox.networkDenied.length > 0 ? sandbox.networkDenied : ownAddresses();
+  const deniedAddresses = sandbox.networkDenied.length > 0 ? sandbox.networkDenied : ownAddresses();
   return createDockerBackend({
     ...commonSettings(config),
     socket: sandbox.dockerSocket,
     pullTimeoutMs: images.pullTimeoutMs,
     ownerId,
     instanceId: randomUUID(),
-    agentArguments: (spec) => agentArguments(spec, denied),
+    agentArguments,
+    // No client has a say in this image, whatever it names for its own sandbox.
+    gate: { image: images.default, source: bundleGate(), deniedAddresses },
     networkMode: sandbox.networkMode,
     dnsServers: sandbox.dnsServers,
     onLeftover: (container, error) => logger.warn({ container, err: error }, 'a container could not be removed yet'),
@@ -69,7 +71,7 @@ export async function openOciBackend(config: Config, options: OpenBackendOptions
     ...commonSettings(config),
     ownerId: options.ownerId,
     imagesDir: options.imagesDir,
-    agentArguments: (spec) => agentArguments(spec, []),
+    agentArguments,
     hostImages: [images.default],
     hostPython: sandbox.hostPython,
     runtimeDir: sandbox.runtimeDir,

@@ -104,7 +104,7 @@ function readAll(read: SettingsReader, environment: Readonly<Record<string, stri
       runtime: read.string('PYEXEC_RUNTIME', ''),
       networkMode: read.string('PYEXEC_NETWORK_MODE', 'bridge'),
       dnsServers: read.list('PYEXEC_DNS_SERVERS'),
-      /** Addresses or networks that sandboxes with a network must not reach; empty means this machine's own. */
+      /** Addresses or networks that sandboxes with a network must not reach, besides this machine's own. */
       networkDenied: read.list('PYEXEC_NETWORK_DENY'),
       /** The interpreter that the oci backend uses where there is no image; empty means the distribution's. */
       hostPython: read.string('PYEXEC_HOST_PYTHON', ''),
@@ -126,6 +126,6 @@ function limit(read: SettingsReader, name: string, fallback: number, max: number
 }
 
 function defaultDataDir(environment: Readonly<Record<string, string | undefined>>): string {
-  const home = environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share');
+  const home = environment.XDG_DATA_HOME || join(homedir(), '.local', 'share');
   return join(home, 'python-executor');
 }

@@ -1,7 +1,19 @@
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { EndedByService } from './causes.js';
 import { type Outcome, outcomeOfError, outcomeOfExit } from './outcome.js';
-import { type Archive, type Job, type ReadySandbox, type RunOptions, SandboxError, type Sandboxes } from './ports.js';
+import {
+  type Archive,
+  type Job,
+  type Measured,
+  type ReadySandbox,
+  type RunOptions,
+  SandboxError,
+  type Sandboxes,
+} from './ports.js';
+
+/** How long whoever stops an execution waits for what it has used. Some engines take a second to say. */
+const measureMsMax = 500;
 
 export interface RunJobOptions {
   readonly sandboxes: Sandboxes;
@@ -73,11 +85,18 @@ async function runIn(
   } catch (error) {
     clipped.close();
     const wallMs = Math.round(performance.now() - beganMs);
-    const progress = { phase: sandbox.phase, wallMs, measured: await sandbox.measure() };
+    const progress = { phase: sandbox.phase, wallMs, measured: await measure(sandbox, error) };
     return { ...outcomeOfError(error, job, progress), ...clipped.flags };
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Whether memory was the cause is worth waiting for. What an execution used that was ended by us is not. */
+function measure(sandbox: ReadySandbox, cause: unknown): Promise<Measured | undefined> {
+  const measuring = sandbox.measure();
+  if (!(cause instanceof EndedByService)) return measuring;
+  return Promise.race([measuring, delay(measureMsMax, undefined, { ref: false })]);
 }
 
 /** The agent keeps to the limits; this holds when it does not, and when it cannot say so any more. */

@@ -67,21 +67,25 @@ export const readonlyPaths: readonly string[] = Object.freeze([
 /** What package managers need to unpack files of other owners and to drop to users of their own. */
 const setupCapabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETPCAP', 'SETUID'];
 
-/** What it takes to close private address ranges in the sandbox's own network and to become user 1000 afterwards. */
-const networkCapabilities = ['NET_ADMIN', 'SETGID', 'SETPCAP', 'SETUID'];
+/** What it takes to confine a network and to become user 1000 afterwards. No sandbox has it; see docker/gate.ts. */
+export const gateCapabilities: readonly string[] = Object.freeze(
+  toCapabilities(['NET_ADMIN', 'SETGID', 'SETPCAP', 'SETUID']),
+);
 
-type Trust = Pick<SandboxSpec, 'network' | 'privilege'>;
+type Trust = Pick<SandboxSpec, 'privilege'>;
 
 /** The capabilities with which the agent begins, e.g. `CAP_SETUID`. */
 export function capabilitiesOf(spec: Trust): readonly string[] {
-  const setup = spec.privilege === 'setup' ? setupCapabilities : [];
-  const network = spec.network === 'public' ? networkCapabilities : [];
-  return [...new Set([...setup, ...network])].sort().map((name) => `CAP_${name}`);
+  return spec.privilege === 'setup' ? toCapabilities(setupCapabilities) : [];
 }
 
 /** As whom the agent begins. Root only where it has something to prepare. */
 export function userOf(spec: Trust): { readonly uid: number; readonly gid: number } {
-  return capabilitiesOf(spec).length > 0 ? rootUser : sandboxUser;
+  return spec.privilege === 'setup' ? rootUser : sandboxUser;
+}
+
+function toCapabilities(names: readonly string[]): readonly string[] {
+  return names.map((name) => `CAP_${name}`);
 }
 
 export interface Tmpfs {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 const folder = new URL('../../../agent/', import.meta.url);
 
 /** The agent's modules, each after those that it imports. */
-const modules = [
+const agentModules = [
   'channel',
   'extract',
   'job',
@@ -12,41 +12,53 @@ const modules = [
   'privileges',
   'process',
   'run',
-  'network',
   'main',
   'namespaces',
   'zygote',
   'bootstrap',
 ] as const;
 
+/** Those of a gate. */
+const gateModules = ['netlink', 'firewall', 'network', 'privileges', 'gate'] as const;
+
 /** Modules that few sandboxes need, and when. */
 const conditions: Readonly<Record<string, string>> = {
-  network: '"public" in sys.argv[2:3]',
   namespaces: '__name__ != "__main__" or sys.argv[1] == "zygote"',
   zygote: '__name__ != "__main__"',
   bootstrap: '__name__ == "__main__" and sys.argv[1] == "zygote"',
 };
+
+const loader = [
+  'import sys',
+  'def load(name, source):',
+  '    module = sys.modules[name] = type(sys)(name)',
+  '    exec(compile(source, "<%s>" % name, "exec", dont_inherit=True), module.__dict__)',
+  '    return module',
+  'sys.modules["agent"] = type(sys)("agent")',
+  'sys.modules["agent"].__path__ = []',
+];
 
 /**
  * The agent as one Python source, for `python3 -I -S -c <source> <arguments>`: no file of it needs to be in the image,
  * and no path of the host to be mounted.
  */
 export function bundleAgent(): string {
-  const lines = [
-    'import sys',
-    'def load(name, source):',
-    '    module = sys.modules[name] = type(sys)(name)',
-    '    exec(compile(source, "<%s>" % name, "exec", dont_inherit=True), module.__dict__)',
-    '    return module',
-    'sys.modules["agent"] = type(sys)("agent")',
-    'sys.modules["agent"].__path__ = []',
-  ];
-  for (const name of modules) {
+  const lines = [...loader];
+  for (const name of agentModules) {
     const condition = conditions[name];
     lines.push(condition === undefined ? load(name) : `if ${condition}:\n    ${load(name)}`);
     if (name === 'process') lines.push(`sys.modules["agent.process"].WAITER_SOURCE = ${literal('waiter')}`);
   }
   lines.push('if __name__ == "__main__":\n    sys.modules["agent.main"].main(*sys.argv[1:])');
+  return `${lines.join('\n')}\n`;
+}
+
+/**
+ * The program of a gate in the same form. Its arguments are name servers besides those in resolv.conf, separated by
+ * commas, and the addresses and networks that are denied besides all that are not public.
+ */
+export function bundleGate(): string {
+  const lines = [...loader, ...gateModules.map(load), 'sys.modules["agent.gate"].main(*sys.argv[1:])'];
   return `${lines.join('\n')}\n`;
 }
 

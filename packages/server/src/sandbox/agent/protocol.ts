@@ -135,6 +135,7 @@ export function parseEnd(payload: Buffer): EndFrame {
   if (phase !== 'setup' && phase !== 'run') throw new ProtocolError('The agent sent no phase with the end');
   const exitCode = integer('exit_code', 255);
   const signal = integer('signal', 64);
+  if (exitCode < 0 === signal <= 0) throw new ProtocolError('The agent sent an end that is neither exit nor signal');
   return {
     phase,
     diskFull: flag('disk_full'),
@@ -142,7 +143,7 @@ export function parseEnd(payload: Buffer): EndFrame {
     signal: signal <= 0 ? undefined : signal,
     stdoutCut: flag('stdout_cut'),
     stderrCut: flag('stderr_cut'),
-    wallMs: Math.round(integer('wall_us', Number.MAX_SAFE_INTEGER) / 1000),
+    wallMs: Math.round(Math.max(0, integer('wall_us', Number.MAX_SAFE_INTEGER)) / 1000),
     cpuMs: Math.round(Math.max(0, integer('cpu_us', Number.MAX_SAFE_INTEGER)) / 1000),
     memoryPeakBytes: Math.max(0, integer('peak_bytes', Number.MAX_SAFE_INTEGER)),
     oomKilled: flag('oom_kills'),

@@ -45,6 +45,8 @@ class AgentSession implements ReadySandbox {
   #exception: readonly [type: string, line: string] | undefined;
   #result: string | undefined;
   #onOutput: RunOptions['onOutput'] | undefined;
+  /** Pieces of output whose reader is not done with them yet. */
+  #untaken = 0;
   readonly #events = new EventEmitter();
   readonly #decoder = new FrameDecoder();
 
@@ -203,7 +205,11 @@ class AgentSession implements ReadySandbox {
     if (taken === undefined) return;
     const { stdout } = this.sandbox;
     stdout.pause();
-    taken.finally(() => stdout.resume());
+    this.#untaken += 1;
+    void taken.then(() => {
+      this.#untaken -= 1;
+      if (this.#untaken === 0) stdout.resume();
+    });
   }
 
   #fail(cause: unknown): void {

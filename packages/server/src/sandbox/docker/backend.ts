@@ -1,14 +1,18 @@
+import { isIPv4, isIPv6 } from 'node:net';
 import { SandboxError, type SandboxSpec } from '../../jobs/ports.js';
 import type { Backend, Sandbox } from '../backend.js';
 import { readSeccompProfile } from '../seccomp.js';
-import type { ContainerSettings } from './container.js';
+import type { ContainerSettings, GateSettings } from './container.js';
 import { followEndings } from './endings.js';
 import { connectEngine, type Engine, raceAbort } from './engine.js';
+import { allowNetfilter } from './gate.js';
 import { createImages, type Images } from './images.js';
+import { createKernelReader } from './kernel.js';
 import { removeContainer, removeTimeoutMs } from './removal.js';
-import { type ContainerParts, startContainer } from './start.js';
+import { type ContainerParts, startSandbox } from './start.js';
 
-export interface DockerBackendOptions extends Omit<ContainerSettings, 'seccompProfile' | 'labels' | 'cpuCount'> {
+export interface DockerBackendOptions
+  extends Omit<ContainerSettings, 'seccompProfile' | 'labels' | 'cpuCount' | 'gate'> {
   /** Path of the engine's socket, or `unix://…`, `tcp://host:port`, `http://host:port`. */
   readonly socket: string;
   /** How long a pull of an image may take, ms. */
@@ -19,6 +23,8 @@ export interface DockerBackendOptions extends Omit<ContainerSettings, 'seccompPr
   readonly ownerId: string;
   /** Which start of the server this is. One backend an instance. */
   readonly instanceId: string;
+  /** What closes the networks of `public` sandboxes. */
+  readonly gate: Omit<GateSettings, 'seccompProfile'>;
   /** How many threads native libraries start in a sandbox. 1 unless given. */
   readonly cpuCount?: number;
   /** Hears of containers that could not be removed and are left to {@link Backend.reap}, with why. */
@@ -29,7 +35,7 @@ const ownerLabel = 'python-executor.owner';
 const instanceLabel = 'python-executor.instance';
 
 /** The kernel takes arguments of 128 KiB with the zero that ends them. */
-const agentBytesMax = 128 * 1024 - 1;
+const sourceBytesMax = 128 * 1024 - 1;
 const callTimeoutMs = 20_000;
 const probeTimeoutMs = 2000;
 /** How long an abort waits until what it interrupted is cleaned up. What takes longer goes on in the background. */
@@ -45,23 +51,30 @@ interface Parts extends ContainerParts {
  * Sandboxes that are containers of a Docker engine, or of what speaks its API. No path of the host is mounted, so the
  * engine may be on another machine.
  *
- * @throws RangeError when the agent is too long for an argument, or the network is not the sandbox's own
+ * @throws RangeError when a program is too long for an argument, or the network is not the sandbox's own
  */
 export function createDockerBackend(options: DockerBackendOptions): Backend {
-  const agentBytes = Buffer.byteLength(options.agentSource);
-  if (agentBytes > agentBytesMax) {
-    throw new RangeError(`Cannot use agent: its source has ${agentBytes} bytes, more than ${agentBytesMax}`);
-  }
+  checkSource('agent', options.agentSource);
+  checkSource('gate', options.gate.source);
   checkNetwork(options.networkMode);
+  options.gate.deniedAddresses.forEach(checkDenied);
   const labels = { [ownerLabel]: options.ownerId, [instanceLabel]: options.instanceId };
+  const seccompProfile = readSeccompProfile();
   const engine = connectEngine({ socket: options.socket, callTimeoutMs: options.callTimeoutMs ?? callTimeoutMs });
   const parts: Parts = {
     engine,
     images: createImages(engine, { pullTimeoutMs: options.pullTimeoutMs }),
     endings: followEndings(engine, { label: `${instanceLabel}=${options.instanceId}` }),
-    settings: { ...options, cpuCount: options.cpuCount ?? 1, labels, seccompProfile: readSeccompProfile() },
+    settings: {
+      ...options,
+      cpuCount: options.cpuCount ?? 1,
+      labels,
+      seccompProfile,
+      gate: { ...options.gate, seccompProfile: allowNetfilter(seccompProfile) },
+    },
     live: new Set(),
-    storage: { hasQuotas: true },
+    abilities: { quotas: true, ipv6Switch: true },
+    readKernel: createKernelReader(engine),
     onLeftover: options.onLeftover ?? (() => {}),
   };
   return {
@@ -78,7 +91,13 @@ export function createDockerBackend(options: DockerBackendOptions): Backend {
   };
 }
 
-/** The agent of a `public` sandbox changes routes, so they must be of a network namespace that nobody else is in. */
+function checkSource(name: string, source: string): void {
+  const bytes = Buffer.byteLength(source);
+  if (bytes <= sourceBytesMax) return;
+  throw new RangeError(`Cannot use ${name}: its source has ${bytes} bytes, more than ${sourceBytesMax}`);
+}
+
+/** A gate closes a network namespace, so it must be one that nobody else is in. */
 function checkNetwork(mode: string): void {
   if (mode !== 'host' && /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(mode)) return;
   throw new RangeError(
@@ -86,11 +105,22 @@ function checkNetwork(mode: string): void {
   );
 }
 
+function checkDenied(block: string): void {
+  const [address = '', length = '32', ...rest] = block.split('/');
+  // IPv6 is denied altogether.
+  if (isIPv6(address) || (isIPv4(address) && /^\d+$/.test(length) && Number(length) <= 32 && rest.length === 0)) return;
+  throw new RangeError(`Cannot deny network ${JSON.stringify(block)}: it is no address and no "address/length"`);
+}
+
 async function createSandbox(parts: Parts, spec: SandboxSpec, signal: AbortSignal): Promise<Sandbox> {
   signal.throwIfAborted();
-  const [image] = await Promise.all([parts.images.ensure(spec.image, { signal }), parts.endings.connect()]);
+  const [image, gateImage] = await Promise.all([
+    parts.images.ensure(spec.image, { signal }),
+    spec.network === 'public' ? parts.images.ensure(parts.settings.gate.image, { signal }) : undefined,
+    parts.endings.connect(),
+  ]);
   signal.throwIfAborted();
-  const making = startContainer(parts, { image, spec, signal });
+  const making = startSandbox(parts, { image, gateImage, spec, signal });
   try {
     return await raceAbort(making, [signal]);
   } catch (error) {

@@ -1,9 +1,11 @@
+import { isIPv4 } from 'node:net';
 import type { ContainerCreateOptions } from 'dockerode';
 import type { SandboxSpec } from '../../jobs/ports.js';
 import {
   capabilitiesOf,
   coreBytesMax,
   cpuSharesMin,
+  gateCapabilities,
   hostName,
   maskedPaths,
   memoryBytesMin,
@@ -37,29 +39,106 @@ export interface ContainerSettings {
   /** Name servers of `public` sandboxes; empty for the engine's choice. */
   readonly dnsServers: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  readonly gate: GateSettings;
+}
+
+/** What closes the networks of `public` sandboxes; see gate.ts. */
+export interface GateSettings {
+  /** An image whose interpreter is trusted with the capability to change a network: the operator's choice alone. */
+  readonly image: string;
+  /** The Python program that confines the network, and holds it until its stdin ends. */
+  readonly source: string;
+  /** IPv4 addresses or networks that are unreachable besides all that are not public. */
+  readonly deniedAddresses: readonly string[];
+  /** Our seccomp profile as JSON, with what configures the kernel's packet filter. */
+  readonly seccompProfile: string;
+}
+
+export interface ContainerSubject {
+  readonly name: string;
+  readonly image: Image;
+}
+
+export interface GateSubject extends ContainerSubject {
+  /** What of the kernel's settings is the network's own, by name. */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+export interface SandboxSubject extends ContainerSubject {
+  readonly spec: SandboxSpec;
+  /** The gate whose network it joins; undefined for a sandbox without one. */
+  readonly gateId: string | undefined;
 }
 
 /**
  * The container of a sandbox, as the engine's API has it. Every property by which an image could have a say is given:
  * only its environment and its files remain. Of what clients send, only numbers get here.
  */
-export function describeContainer(
-  name: string,
-  image: Image,
-  spec: SandboxSpec,
-  settings: ContainerSettings,
-): ContainerCreateOptions {
+export function describeSandbox(subject: SandboxSubject, settings: ContainerSettings): ContainerCreateOptions {
+  const { image, spec, gateId } = subject;
   const user = userOf(spec);
+  const program = [settings.agentSource, ...(settings.agentArguments?.(spec) ?? [])];
   return {
-    name,
-    Image: image.id,
-    Entrypoint: ['python3', '-I', '-S', '-c', settings.agentSource, ...(settings.agentArguments?.(spec) ?? [])],
-    Cmd: [],
+    ...describeProcess(subject, settings, program),
     WorkingDir: workDirectory,
     User: `${user.uid}:${user.gid}`,
     Env: [...sandboxEnvironment({ cpuCount: settings.cpuCount })],
-    Hostname: hostName,
-    Domainname: '',
+    ...(gateId === undefined ? ownName : {}),
+    HostConfig: {
+      ...describeLifetime(settings),
+      ...describeLimits({ ...spec, processesMax: settings.processesMax }, settings),
+      ...describePrivileges({ capabilities: capabilitiesOf(spec), seccompProfile: settings.seccompProfile }),
+      ...describeFiles(image, spec, settings),
+      ...(gateId === undefined ? describeNoNetwork() : { NetworkMode: `container:${gateId}` }),
+    },
+  };
+}
+
+/**
+ * The container of a gate. The name and the name servers of a network are those of the container that made it: an engine
+ * refuses them where another joins.
+ */
+export function describeGate(subject: GateSubject, settings: ContainerSettings): ContainerCreateOptions {
+  const { gate, dnsServers } = settings;
+  const servers = dnsServers.filter((server) => isIPv4(server)).join(',');
+  const program = [gate.source, servers, ...gate.deniedAddresses.filter((block) => !block.includes(':'))];
+  return {
+    ...describeProcess(subject, settings, program),
+    WorkingDir: '/',
+    User: '0:0',
+    Env: [],
+    ...ownName,
+    HostConfig: {
+      ...describeLifetime(settings),
+      ...describeLimits(gateLimits, settings),
+      ...describePrivileges({ capabilities: gateCapabilities, seccompProfile: gate.seccompProfile }),
+      ReadonlyRootfs: true,
+      ShmSize: emptyBytes,
+      Mounts: hideVolumes(subject.image, { readOnly: true, sizeBytes: emptyBytes }),
+      NetworkMode: settings.networkMode,
+      Dns: [...dnsServers],
+      ...noSearchDomains,
+      Sysctls: { ...subject.sysctls },
+    },
+  };
+}
+
+/** The runtime has threads of its own before it becomes the interpreter, and copies itself into memory. */
+const gateLimits = { memoryBytes: 64 * 1024 * 1024, cpuShares: 1024, processesMax: 32 };
+
+const ownName = { Hostname: hostName, Domainname: '' };
+
+/** What sandboxes and gates have in common. */
+function describeProcess(
+  { name, image }: ContainerSubject,
+  settings: ContainerSettings,
+  program: readonly string[],
+): ContainerCreateOptions {
+  return {
+    name,
+    Image: image.id,
+    Entrypoint: ['python3', '-I', '-S', '-c', ...program],
+    Cmd: [],
     Labels: { ...settings.labels },
     Healthcheck: { Test: ['NONE'] },
     StopSignal: 'SIGKILL',
@@ -70,13 +149,6 @@ export function describeContainer(
     AttachStdin: true,
     AttachStdout: true,
     AttachStderr: true,
-    HostConfig: {
-      ...describeLifetime(settings),
-      ...describeLimits(spec, settings),
-      ...describePrivileges(spec, settings),
-      ...describeFiles(image, spec, settings),
-      ...describeNetwork(spec, settings),
-    },
   };
 }
 
@@ -92,14 +164,20 @@ function describeLifetime(settings: ContainerSettings): HostConfig {
   };
 }
 
-function describeLimits(spec: SandboxSpec, settings: ContainerSettings): HostConfig {
-  const memoryBytes = Math.max(spec.memoryBytes, memoryBytesMin);
+interface Limits {
+  readonly memoryBytes: number;
+  readonly cpuShares: number;
+  readonly processesMax: number;
+}
+
+function describeLimits(limits: Limits, settings: ContainerSettings): HostConfig {
+  const memoryBytes = Math.max(limits.memoryBytes, memoryBytesMin);
   return {
     Memory: memoryBytes,
     // The same number means no swap: it counts both.
     MemorySwap: memoryBytes,
-    CpuShares: Math.max(spec.cpuShares, cpuSharesMin),
-    PidsLimit: settings.processesMax,
+    CpuShares: Math.max(limits.cpuShares, cpuSharesMin),
+    PidsLimit: limits.processesMax,
     Ulimits: [
       { Name: 'nofile', Soft: settings.openFilesMax, Hard: settings.openFilesMax },
       { Name: 'core', Soft: coreBytesMax, Hard: coreBytesMax },
@@ -108,12 +186,15 @@ function describeLimits(spec: SandboxSpec, settings: ContainerSettings): HostCon
   };
 }
 
-function describePrivileges(spec: SandboxSpec, settings: ContainerSettings): HostConfig {
+function describePrivileges(privileges: {
+  readonly capabilities: readonly string[];
+  readonly seccompProfile: string;
+}): HostConfig {
   return {
     Privileged: false,
     CapDrop: ['ALL'],
-    CapAdd: [...capabilitiesOf(spec)],
-    SecurityOpt: ['no-new-privileges', `seccomp=${settings.seccompProfile}`],
+    CapAdd: [...privileges.capabilities],
+    SecurityOpt: ['no-new-privileges', `seccomp=${privileges.seccompProfile}`],
     MaskedPaths: [...maskedPaths],
     ReadonlyPaths: [...readonlyPaths],
     IpcMode: 'private',
@@ -130,29 +211,31 @@ function describeFiles(image: Image, spec: SandboxSpec, settings: ContainerSetti
     ...(writable ? { StorageOpt: { size: String(spec.diskBytes) } } : {}),
     ShmSize: sharedMemoryBytes,
     Tmpfs: Object.fromEntries(mounts.map(({ path, options }) => [path, options.join(',')])),
-    // For a volume of the image the engine would make a directory on the host's disk without a limit, and copy what the
-    // image has there into it. An empty tmpfs in its place keeps it from doing so.
-    Mounts: image.volumes.map((path) => ({
-      Type: 'tmpfs',
-      Source: '',
-      Target: path,
-      ReadOnly: !writable,
-      TmpfsOptions: { SizeBytes: writable ? spec.diskBytes : emptyBytes, Mode: 0o755 },
-    })),
+    Mounts: hideVolumes(image, { readOnly: !writable, sizeBytes: writable ? spec.diskBytes : emptyBytes }),
   };
+}
+
+/**
+ * For a volume of the image the engine would make a directory on the host's disk without a limit, and copy what the image
+ * has there into it. A tmpfs in its place keeps it from doing so.
+ */
+function hideVolumes(image: Image, tmpfs: { readonly readOnly: boolean; readonly sizeBytes: number }) {
+  return image.volumes.map((path) => ({
+    Type: 'tmpfs' as const,
+    Source: '',
+    Target: path,
+    ReadOnly: tmpfs.readOnly,
+    TmpfsOptions: { SizeBytes: tmpfs.sizeBytes, Mode: 0o755 },
+  }));
 }
 
 /** The size of a tmpfs that stays empty. */
 const emptyBytes = 65_536;
 
-function describeNetwork(spec: SandboxSpec, settings: ContainerSettings): HostConfig {
-  // Without these the sandbox would read the host's own name servers and search domains. Where there is no network, the
-  // one that is named refuses at once.
-  const nameServers = spec.network === 'none' ? ['127.0.0.1'] : settings.dnsServers;
-  return {
-    NetworkMode: spec.network === 'none' ? 'none' : settings.networkMode,
-    Dns: [...nameServers],
-    DnsSearch: ['.'],
-    DnsOptions: [],
-  };
+/** Without these a sandbox would read the host's own search domains. */
+const noSearchDomains = { DnsSearch: ['.'], DnsOptions: [] };
+
+/** The name server that is named refuses at once. */
+function describeNoNetwork(): HostConfig {
+  return { NetworkMode: 'none', Dns: ['127.0.0.1'], ...noSearchDomains };
 }

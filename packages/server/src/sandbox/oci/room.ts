@@ -38,6 +38,10 @@ export interface RoomOptions {
   readonly users: UserRange;
   /** The interpreter that can show directories with owners of the sandbox; without one they belong to nobody there. */
   readonly python: string | undefined;
+  /** The root file system in which directories of the host are shown. */
+  readonly root: string;
+  /** Flags that every root file system is mounted with, whatever those of the disk are that it lies on. */
+  readonly rootFlags: string;
   /** Where directories of the host are shown, by their path on the host. */
   readonly shown: ReadonlyMap<string, string>;
 }
@@ -69,6 +73,8 @@ mkdir pts mqueue
 mkdir -m 1777 shm
 cd /
 mount -o remount,ro "$DEVICES"
+mount --bind "$ROOT" "$ROOT"
+mount -o "remount,bind,$ROOT_FLAGS" "$ROOT"
 if [ -z "$PYTHON" ] || ! "$PYTHON" -I -S "$SHOW" "$FIRST" "$COUNT" "$@"; then
   while [ $# -gt 0 ]; do
     mount --rbind "$1" "$2"
@@ -83,7 +89,7 @@ read -r line || :
 const attachRoot = `
 set -eu
 mount --bind "$1" "$2"
-mount -o remount,bind,ro,nosuid,nodev "$2"
+mount -o "remount,bind,$3" "$2"
 `;
 
 /** @throws SandboxError `engine_unavailable` when mounts cannot be made */
@@ -104,7 +110,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
     async attach(source, name) {
       const target = join(directory, name);
       await mkdir(target, { recursive: true });
-      const child = spawn('nsenter', enter(attachRoot, [source, target]), {
+      const child = spawn('nsenter', enter(attachRoot, [source, target, options.rootFlags]), {
         stdio: ['ignore', 'ignore', 'pipe', descriptor],
         env: childEnvironment,
       });
@@ -131,6 +137,8 @@ async function make(
         RUNTIME: options.runtime,
         RUNTIME_INSIDE: inside.runtime,
         DEVICES: inside.devices,
+        ROOT: options.root,
+        ROOT_FLAGS: options.rootFlags,
         FIRST: String(options.users.first),
         COUNT: String(options.users.count),
         PYTHON: options.python ?? '',

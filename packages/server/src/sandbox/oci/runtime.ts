@@ -20,6 +20,8 @@ export interface RuntimeTraits {
   readonly options: readonly string[];
   /** More of them for a sandbox that may write to its root; undefined when it has to find a root that can be written to. */
   readonly writableRootOptions: readonly string[] | undefined;
+  /** With which flags a root file system is mounted before it gets it. */
+  readonly rootFlags: string;
   /** `join`: it makes no cgroup, so it and all that it starts stay in ours. `below`: it makes its own below ours. */
   readonly cgroups: 'join' | 'below';
   /** `own`: it brings the files in /dev, and would not open those of the host. */
@@ -28,10 +30,14 @@ export interface RuntimeTraits {
   readonly processesMax: (inside: number) => number;
 }
 
+/** The programs in it are to be executed even if it lies on a disk whose are not. Of its devices none is to be opened. */
+const strictRootFlags = 'ro,exec,nosuid,nodev';
+
 export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
   crun: {
     options: ['--cgroup-manager=disabled'],
     writableRootOptions: undefined,
+    rootFlags: strictRootFlags,
     cgroups: 'join',
     devices: 'ours',
     // It watches over its container from inside the cgroup.
@@ -40,6 +46,7 @@ export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
   runc: {
     options: [],
     writableRootOptions: undefined,
+    rootFlags: strictRootFlags,
     cgroups: 'below',
     devices: 'ours',
     processesMax: (inside) => inside,
@@ -49,6 +56,8 @@ export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
     options: ['--network=none', '--ignore-cgroups', '--overlay2=none'],
     // Changes of its root lie in its memory, which our limit covers.
     writableRootOptions: ['--overlay2=root:memory'],
+    // It opens no device of its root, and fails when it is to keep a flag that it does not know of.
+    rootFlags: 'ro,exec,suid,dev',
     cgroups: 'join',
     devices: 'own',
     // A process inside is several threads of gVisor and a process to hold its memory; without one of them all ends.

@@ -86,6 +86,8 @@ async function equip(options: WorkshopOptions, site: Site, runtime: Runtime): Pr
     strayCgroups: hierarchy.version === 1 ? hierarchy.stray : undefined,
     users,
     python: python?.path,
+    root: host.path,
+    rootFlags: runtimeTraits[runtime.kind].rootFlags,
     shown,
   });
   const cgroups = openCgroups(hierarchy, instance.name);

@@ -27,14 +27,9 @@ export async function fetchImage(
   // As engines have it: a registry on this machine needs no certificate.
   const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+)(?::|\/)/.test(reference.repository);
   const trust = from === undefined && isLocal ? ['--src-tls-verify=false'] : [];
-  await runTool(
-    'skopeo',
-    ['copy', '--quiet', '--remove-signatures', ...trust, source, `oci:${layout}:${fetchedName}`],
-    {
-      signal,
-      home,
-    },
-  );
+  // Layers of an archive are compressed on the way, for the sake of the form alone.
+  const flags = ['--quiet', '--remove-signatures', '--dest-compress-level', '1', ...trust];
+  await runTool('skopeo', ['copy', ...flags, source, `oci:${layout}:${fetchedName}`], { signal, home });
 }
 
 /** How skopeo calls a tar or a directory. Docker's newer tars are both; its own form is the one that has a name for all. */

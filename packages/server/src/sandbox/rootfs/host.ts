@@ -91,11 +91,13 @@ export function buildHostRoot(
   return { shown, environment: [`PATH=${pathOf(options.python)}`] };
 }
 
-/** The interpreter that was found has to be the first on the path. */
+/** The interpreter has to be the first on the path; where it is already, the path is the usual one. */
 function pathOf(python: HostPython | undefined): string {
-  const first = python === undefined ? '' : dirname(python.path);
-  const others = systemPath.split(':').filter((directory) => directory !== first);
-  return first === '' ? others.join(':') : [first, ...others].join(':');
+  const directories = systemPath.split(':');
+  const usual = directories.map((directory) => join(directory, 'python3')).find((path) => existsSync(path));
+  if (python === undefined || python.path === usual) return systemPath;
+  const first = dirname(python.path);
+  return [first, ...directories.filter((directory) => directory !== first)].join(':');
 }
 
 /** Everything below a prefix can be read inside, so it must be that of an interpreter and not somebody's home. */
