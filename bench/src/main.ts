@@ -276,7 +276,7 @@ function dockerWorks(): boolean {
   try {
     execFileSync('docker', ['image', 'inspect', 'python:3.11-slim'], {
       stdio: 'ignore',
-      env: { ...process.env, DOCKER_API_VERSION: process.env['DOCKER_API_VERSION'] ?? '1.41' },
+      env: { ...process.env, DOCKER_API_VERSION: process.env.DOCKER_API_VERSION ?? '1.41' },
     });
     return true;
   } catch {

@@ -58,7 +58,7 @@ function commandTarget(name: string, command: (folder: string) => readonly strin
   };
 }
 
-const environment = { ...process.env, DOCKER_API_VERSION: process.env['DOCKER_API_VERSION'] ?? '1.41' };
+const environment = { ...process.env, DOCKER_API_VERSION: process.env.DOCKER_API_VERSION ?? '1.41' };
 
 /** `python3 main.py`, started by hand. */
 export const barePython = commandTarget('bare python3', () => ['/usr/bin/python3', 'main.py']);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
 export interface CommandOptions {
@@ -25,6 +26,10 @@ export async function runCommand(
   child.stdin?.on('error', () => {});
   child.stdin?.end(stdin);
   const exited = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
-  const [exitCode, stdout, stderr] = await Promise.all([exited, text(child.stdout), text(child.stderr)]);
+  const [exitCode, stdout, stderr] = await Promise.all([exited, textOf(child.stdout), textOf(child.stderr)]);
   return { exitCode, stdout, stderr };
+}
+
+async function textOf(stream: Readable | null): Promise<string> {
+  return stream === null ? '' : await text(stream);
 }

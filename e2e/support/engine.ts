@@ -5,7 +5,7 @@ const run = promisify(execFile);
 /** The oldest engine that is supported speaks this version; a newer client must be told. */
 const environment = {
   ...process.env,
-  DOCKER_API_VERSION: process.env['DOCKER_API_VERSION'] ?? '1.41',
+  DOCKER_API_VERSION: process.env.DOCKER_API_VERSION ?? '1.41',
   DOCKER_BUILDKIT: '0',
 };
 

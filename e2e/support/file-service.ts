@@ -64,9 +64,15 @@ export function serviceForFile(options: Pick<ServiceOptions, 'env'> = {}): Servi
 async function expectOnlyWarm(service: Service, warmMax: number): Promise<void> {
   for (const path of ['/health', '/ready']) expect((await call(service, 'GET', path)).status, path).toBe(200);
   await vi.waitFor(async () => {
-    expect((await backend.sandboxes(service.ownerId)).length).toBeLessThanOrEqual(warmMax);
+    const sandboxes = await backend.sandboxes(service.ownerId);
+    expect(sandboxes.length, `${sandboxes.join(' ')}\n${complaintsOf(service)}`).toBeLessThanOrEqual(warmMax);
     expect(await filesBelow(`${service.dataDir}/spool`)).toEqual([]);
   }, soon);
+}
+
+/** What the service itself found wrong, for whoever looks into a failure. */
+function complaintsOf({ log }: Service): string {
+  return log.filter((line) => !/^\{"level":[123]0,/.test(line)).join('\n');
 }
 
 /** A service that is gone: at once no sandbox, and soon nothing that a sandbox had. */

@@ -36,14 +36,14 @@ export interface Service {
 }
 
 /** The backend that the whole of the tests runs against: `docker` unless `PYEXEC_TEST_BACKEND` says otherwise. */
-export const testBackend = process.env['PYEXEC_TEST_BACKEND'] ?? 'docker';
+export const testBackend = process.env.PYEXEC_TEST_BACKEND ?? 'docker';
 
 export async function startService({ env = {}, dataDir }: ServiceOptions = {}): Promise<Service> {
   const directory = dataDir ?? (await mkdtemp(join(tmpdir(), 'pyexec-e2e-')));
   const child = spawn(process.execPath, [executable, 'serve'], {
     env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
       PYEXEC_HOST: '127.0.0.1',
       PYEXEC_PORT: '0',
       PYEXEC_DATA_DIR: directory,

@@ -16,6 +16,8 @@ class Extractor:
         self.owner = owner
         self.buffer = bytearray()
         self.directories = {root}
+        self.mask = os.umask(0o022)
+        os.umask(self.mask)
         self.file = -1
         self.pax = None
         self.long_name = None
@@ -61,13 +63,16 @@ class Extractor:
         self._expect(size)
 
     def _create(self, path, mode):
-        # The last of two equal names wins, as a file of its own.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
+            self.file = os.open(path, flags, mode)
+        except FileExistsError:
+            # The last of two equal names wins, as a file of its own.
             os.unlink(path)
-        except FileNotFoundError:
-            pass
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        os.fchmod(self.file, mode)
+            self.file = os.open(path, flags, mode)
+        # What the mask of an agent takes away is rarely anything.
+        if mode & self.mask:
+            os.fchmod(self.file, mode)
         if self.owner is not None:
             os.fchown(self.file, self.owner, self.owner)
 

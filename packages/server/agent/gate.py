@@ -1,7 +1,7 @@
 """The program of a gate: a container that only owns the network of one sandbox and confines it before that joins.
 
-A gate is made from an image that the operator chose, so its interpreter can be trusted with the capability to change the
-network. The sandbox, whose image anybody may have chosen, never has it.
+A gate is made from an image that the operator chose, so its interpreter can be trusted with the capability to change
+the network. The sandbox, whose image anybody may have chosen, never has it.
 """
 
 import os

@@ -9,7 +9,7 @@ import sys
 
 import _socket
 
-from agent.firewall import filter_output
+from agent.firewall import PORT_DNS, filter_output
 from agent.netlink import ACKNOWLEDGE, CREATE, REPLACE, Netlink, attribute, u32
 
 NETLINK_ROUTE = 0
@@ -23,6 +23,7 @@ PROTOCOL_STATIC = 4
 TABLE_MAIN, TABLE_CONFINED = 254, 53
 # Rules are asked in this order, and after that of the kernel's own addresses.
 PRIORITY_DNS, PRIORITY_CONFINED = 100, 101
+PROTOCOLS = (_socket.IPPROTO_TCP, _socket.IPPROTO_UDP)
 
 # What RFC 6890 and its successors set apart, but for documentation.
 NOT_PUBLIC = (
@@ -55,14 +56,11 @@ def confine_network(denied, servers):
         netlink.request(
             _route(0, RTN_UNICAST, way_out),
             *(_route(length, RTN_UNREACHABLE, attribute(RTA_DST, address)) for address, length in blocks),
-            *(_dns_rule(server, protocol) for server in servers for protocol in _PROTOCOLS),
-            *(_rule(0, PRIORITY_CONFINED, TABLE_CONFINED, protocol) for protocol in _PROTOCOLS),
+            *(_dns_rule(server, protocol) for server in servers for protocol in PROTOCOLS),
+            *(_rule(0, PRIORITY_CONFINED, TABLE_CONFINED, protocol) for protocol in PROTOCOLS),
         )
     finally:
         netlink.close()
-
-
-_PROTOCOLS = (_socket.IPPROTO_TCP, _socket.IPPROTO_UDP)
 
 
 def _route(length, kind, attributes):
@@ -71,8 +69,8 @@ def _route(length, kind, attributes):
 
 
 def _dns_rule(server, protocol):
-    port = (53).to_bytes(2, sys.byteorder)
-    return _rule(32, PRIORITY_DNS, TABLE_MAIN, protocol, attribute(FRA_DST, server) + attribute(FRA_DPORT_RANGE, port * 2))
+    ports = attribute(FRA_DPORT_RANGE, PORT_DNS.to_bytes(2, sys.byteorder) * 2)
+    return _rule(32, PRIORITY_DNS, TABLE_MAIN, protocol, attribute(FRA_DST, server) + ports)
 
 
 def _rule(length, priority, table, protocol, attributes=b""):

@@ -132,7 +132,7 @@ def become_sandbox(connection):
     """In the first process of a new sandbox: gives up everything else, then is its agent. Never returns."""
     try:
         # Descriptors 0 to 2 lead to the container's log; all others belong to the zygote and to neighbours.
-        os.dup2(connection, 3)
+        os.dup2(connection, 3, inheritable=False)
         os.closerange(4, DESCRIPTORS_MAX)
         channel = Channel(3, 3)
         reset_signals()

@@ -95,6 +95,8 @@ export class Execution implements QueueEntry {
   }
 
   async #start(): Promise<boolean> {
+    // The sandbox that had it before was lost before anything ran.
+    if (this.started) return true;
     const event = { type: 'started', at: new Date().toISOString() } as const;
     this.#startedMs = performance.now();
     this.keep(event);

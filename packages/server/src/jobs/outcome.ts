@@ -59,6 +59,9 @@ export function outcomeOfError(error: unknown, job: Job, progress: Progress): Ou
   if (error instanceof SandboxError && error.reason === 'image_unavailable') {
     return { ...common, ...failed('image_unavailable', 'setup', notRunExitCode), error: error.message };
   }
+  if (error instanceof SandboxError && error.reason === 'lost') {
+    return { ...common, ...failed('worker_lost', progress.phase, killedExitCode), error: error.message };
+  }
   const reason = error instanceof SandboxError ? error.message : 'The service failed; its log says more';
   return { ...common, ...failed('internal', progress.phase, notRunExitCode), error: reason };
 }

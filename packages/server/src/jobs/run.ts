@@ -15,6 +15,9 @@ import {
 /** How long whoever stops an execution waits for what it has used. Some engines take a second to say. */
 const measureMsMax = 500;
 
+/** Sandboxes that a job is given to, one after the other, while they are lost before it starts. */
+const attemptsMax = 3;
+
 export interface RunJobOptions {
   readonly sandboxes: Sandboxes;
   readonly stdoutBytesMax: number;
@@ -40,12 +43,17 @@ export async function runJob(job: Job, archive: Archive, options: RunJobOptions)
   options.signal.addEventListener('abort', onAbort, { once: true });
   if (options.signal.aborted) onAbort();
   try {
-    const sandbox = await acquire(job, options.sandboxes, ending.signal);
-    if (!('run' in sandbox)) return sandbox.outcome;
-    try {
-      return await runIn(sandbox, job, archive, options, ending);
-    } finally {
-      options.onRelease(sandbox.destroy());
+    for (let attemptsLeft = attemptsMax; ; attemptsLeft -= 1) {
+      const sandbox = await acquire(job, options.sandboxes, ending.signal);
+      if (!('run' in sandbox)) return sandbox.outcome;
+      try {
+        return await runIn(sandbox, job, archive, options, ending);
+      } catch (error) {
+        if (!(error instanceof NotStarted)) throw error;
+        if (attemptsLeft === 1) return error.outcome;
+      } finally {
+        options.onRelease(sandbox.destroy());
+      }
     }
   } finally {
     options.signal.removeEventListener('abort', onAbort);
@@ -84,9 +92,14 @@ async function runIn(
     return outcomeOfExit(exit, job);
   } catch (error) {
     clipped.close();
+    const hasStarted = job.preCommands.length > 0 || sandbox.phase === 'run';
     const wallMs = Math.round(performance.now() - beganMs);
     const progress = { phase: sandbox.phase, wallMs, measured: await measure(sandbox, error) };
-    return { ...outcomeOfError(error, job, progress), ...clipped.flags };
+    const outcome = { ...outcomeOfError(error, job, progress), ...clipped.flags };
+    if (error instanceof SandboxError && error.reason === 'lost' && !hasStarted && !outcome.oomKilled) {
+      throw new NotStarted(outcome);
+    }
+    return outcome;
   } finally {
     clearTimeout(timer);
   }
@@ -97,6 +110,13 @@ function measure(sandbox: ReadySandbox, cause: unknown): Promise<Measured | unde
   const measuring = sandbox.measure();
   if (!(cause instanceof EndedByService)) return measuring;
   return Promise.race([measuring, delay(measureMsMax, undefined, { ref: false })]);
+}
+
+/** The sandbox was lost before any of the user's code ran in it: another may take the job. */
+class NotStarted extends Error {
+  constructor(readonly outcome: Outcome) {
+    super('The sandbox was lost before the program started');
+  }
 }
 
 /** The agent keeps to the limits; this holds when it does not, and when it cannot say so any more. */

@@ -10,6 +10,8 @@ export interface Sandbox {
   readonly stdout: Readable;
   /** What the agent's interpreter has to say of itself, e.g. a traceback of ours. Never the program's output. */
   readonly stderr: Readable;
+  /** The job begins: CPU time counts from here. Absent where the agent counts by itself. */
+  beginCounting?(): void;
   /** Counters of the sandbox; undefined when they cannot be had any more. Never throws. */
   measure(): Promise<Measured | undefined>;
   /** Kills every process of the sandbox and removes every trace of it. Idempotent, never throws. */

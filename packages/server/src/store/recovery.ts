@@ -21,12 +21,15 @@ export function recover(database: Database, { root, spoolDir }: Places): Recover
      FROM jobs JOIN executions ON key = jobs.execution ORDER BY key`,
   ) as [number, string, string, number, string | null, number, string, number][];
   const needed = new Set<string>();
-  const unfinished = rows.map(([key, id, status, isNotResumed, path, sizeBytes, files, outputCount]): UnfinishedExecution => {
-    const archive = archiveOf(root, path, sizeBytes, files);
-    if (status !== 'pending' || isNotResumed === 1 || !isComplete(archive)) return { key, id, state: 'orphan', outputCount };
-    if (archive.path !== undefined) needed.add(archive.path);
-    return { key, id, state: 'pending', outputCount };
-  });
+  const unfinished = rows.map(
+    ([key, id, status, isNotResumed, path, sizeBytes, files, outputCount]): UnfinishedExecution => {
+      const archive = archiveOf(root, path, sizeBytes, files);
+      if (status !== 'pending' || isNotResumed === 1 || !isComplete(archive))
+        return { key, id, state: 'orphan', outputCount };
+      if (archive.path !== undefined) needed.add(archive.path);
+      return { key, id, state: 'pending', outputCount };
+    },
+  );
   if (spoolDir !== undefined) sweepSpool(spoolDir, needed);
   return { nextKey: selectNumber(database, 'SELECT coalesce(max(key), 0) + 1 FROM executions'), unfinished };
 }

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecutionResult } from '@python-executor/contract';
 import { afterEach, describe, expect, test } from 'vitest';
 import { eventually } from './eventually.js';
@@ -164,7 +165,7 @@ describe('a client that does not take its answer', () => {
       config: { bodyIdleTimeoutMs: 300 },
       executions: {
         read: async () => ({ ...result, stdout: 'x'.repeat(1_000_000) }),
-        checkReady: () => new Promise((resolve) => setTimeout(resolve, 600)),
+        checkReady: () => delay(600, { running: 0, waiting: 0 }),
       },
     });
     const connection = await RawConnection.open(service.port);
@@ -172,6 +173,6 @@ describe('a client that does not take its answer', () => {
       `GET /api/v1/executions/${knownId} HTTP/1.1\r\nHost: a\r\n\r\nGET /ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
     );
     await once(connection.socket, 'close');
-    expect(connection.received).toContain('{"status":"ready"}');
+    expect(connection.received).toContain('{"status":"ready",');
   });
 });

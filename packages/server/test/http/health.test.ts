@@ -17,7 +17,7 @@ test('/ready is answered 200 when something could be run', async () => {
   service = await startService();
   const response = await fetch(`${service.url}/ready`);
   expect(response.status).toBe(200);
-  expect(await response.json()).toEqual({ status: 'ready' });
+  expect(await response.json()).toEqual({ status: 'ready', running: 0, waiting: 0 });
 });
 
 test('/ready is answered 503 with the reason when nothing can be run', async () => {

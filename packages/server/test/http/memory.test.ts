@@ -30,7 +30,7 @@ async function peakMegabytes(): Promise<number> {
   return megabytes;
 }
 
-function send(path: string, body: BodyInit, type = multipartType): Promise<Response> {
+function send(path: string, body: NonNullable<RequestInit['body']>, type = multipartType): Promise<Response> {
   const init = { method: 'POST', body, headers: { 'content-type': type }, duplex: 'half' };
   return fetch(`${url}/api/v1/${path}`, init as RequestInit);
 }

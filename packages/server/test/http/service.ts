@@ -82,7 +82,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       },
       read: async () => result,
       cancel: async () => 'killed',
-      checkReady: async () => {},
+      checkReady: async () => ({ running: 0, waiting: 0 }),
       ...options.executions,
     },
     receiveArchive: options.receiveArchive?.(receive) ?? receive,

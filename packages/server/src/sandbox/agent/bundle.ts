@@ -47,7 +47,8 @@ export function bundleAgent(): string {
   for (const name of agentModules) {
     const condition = conditions[name];
     lines.push(condition === undefined ? load(name) : `if ${condition}:\n    ${load(name)}`);
-    if (name === 'process') lines.push(`sys.modules["agent.process"].WAITER_SOURCE = ${literal('waiter')}`);
+    if (name === 'process')
+      lines.push(`sys.modules["agent.process"].WAITER_SOURCE = ${literal('expression', 'waiter')}`);
   }
   lines.push('if __name__ == "__main__":\n    sys.modules["agent.main"].main(*sys.argv[1:])');
   return `${lines.join('\n')}\n`;
@@ -66,8 +67,8 @@ function load(name: string): string {
   return `load("agent.${name}", ${literal(name)})`;
 }
 
-/** A JSON string of ASCII text means the same in Python. */
-function literal(name: string): string {
-  const source = readFileSync(new URL(`${name}.py`, folder), 'utf8');
-  return JSON.stringify(source);
+/** The texts of files, one after the other. A JSON string of ASCII text means the same in Python. */
+function literal(...names: readonly string[]): string {
+  const sources = names.map((name) => readFileSync(new URL(`${name}.py`, folder), 'utf8'));
+  return JSON.stringify(sources.join('\n\n'));
 }

@@ -77,6 +77,7 @@ class AgentSession implements ReadySandbox {
 
   async run(delivery: JobDelivery, options: RunOptions): Promise<AgentExit> {
     this.#onOutput = options.onOutput;
+    this.sandbox.beginCounting?.();
     const sending = this.#send(delivery, options.signal);
     // Why sending failed shows in how the agent ended.
     sending.catch((error: unknown) => this.#fail(error));

@@ -133,7 +133,9 @@ async function createSandbox(parts: Parts, spec: SandboxSpec, signal: AbortSigna
 async function reap({ engine, live }: Parts, ownerId: string): Promise<number> {
   const filters = JSON.stringify({ label: [`${ownerLabel}=${ownerId}`] });
   const found = await engine.call('list containers', () => engine.docker.listContainers({ all: true, filters }));
-  const leftovers = found.filter((container) => !container.Names.some((name) => live.has(name.replace(/^\//, ''))));
+  // What is being removed needs nobody's help, and engines may list it for good.
+  const present = found.filter(({ State: state }) => state !== 'removing');
+  const leftovers = present.filter((container) => !container.Names.some((name) => live.has(name.replace(/^\//, ''))));
   const removals = leftovers.map(({ Id: id }) => removeContainer(engine, id, { timeoutMs: removeTimeoutMs }));
   const outcomes = await Promise.allSettled(removals);
   return outcomes.filter(({ status }) => status === 'fulfilled').length;

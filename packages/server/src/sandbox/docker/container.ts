@@ -95,8 +95,8 @@ export function describeSandbox(subject: SandboxSubject, settings: ContainerSett
 }
 
 /**
- * The container of a gate. The name and the name servers of a network are those of the container that made it: an engine
- * refuses them where another joins.
+ * The container of a gate. The name and the name servers of a network are those of the container that made it: an
+ * engine refuses them where another joins.
  */
 export function describeGate(subject: GateSubject, settings: ContainerSettings): ContainerCreateOptions {
   const { gate, dnsServers } = settings;
@@ -216,8 +216,8 @@ function describeFiles(image: Image, spec: SandboxSpec, settings: ContainerSetti
 }
 
 /**
- * For a volume of the image the engine would make a directory on the host's disk without a limit, and copy what the image
- * has there into it. A tmpfs in its place keeps it from doing so.
+ * For a volume of the image the engine would make a directory on the host's disk without a limit, and copy what the
+ * image has there into it. A tmpfs in its place keeps it from doing so.
  */
 function hideVolumes(image: Image, tmpfs: { readonly readOnly: boolean; readonly sizeBytes: number }) {
   return image.volumes.map((path) => ({

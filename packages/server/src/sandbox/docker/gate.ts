@@ -84,9 +84,8 @@ async function readAnswer(stdout: Readable, stderr: Readable): Promise<string> {
  */
 function checkKernel(engineKernel: string, confinedKernel: string): void {
   if (confinedKernel === engineKernel) return;
-  throw cannotConfine(
-    `its runtime brings a kernel of its own (${JSON.stringify(confinedKernel)}, and the engine has ${JSON.stringify(engineKernel)})`,
-  );
+  const kernels = `${JSON.stringify(confinedKernel)}, and the engine has ${JSON.stringify(engineKernel)}`;
+  throw cannotConfine(`its runtime brings a kernel of its own (${kernels})`);
 }
 
 function cannotConfine(reason: string): SandboxError {

@@ -1,10 +1,16 @@
 import type { ContainerCreateOptions } from 'dockerode';
-import type { SandboxSpec } from '../../jobs/ports.js';
+import { SandboxError, type SandboxSpec } from '../../jobs/ports.js';
 import type { Sandbox } from '../backend.js';
-import { type Account, attachContainer, cleanupTimeoutMs, createContainer } from './attached.js';
+import {
+  type Account,
+  type AttachedContainer,
+  attachContainer,
+  cleanupTimeoutMs,
+  createContainer,
+} from './attached.js';
 import { type ContainerSettings, describeSandbox } from './container.js';
 import type { Endings } from './endings.js';
-import { openGate } from './gate.js';
+import { type Gate, openGate } from './gate.js';
 import type { Image } from './images.js';
 import { isIpv6Refusal, isQuotaRefusal, toSandboxError } from './refusal.js';
 import { openSandbox } from './sandbox.js';
@@ -37,10 +43,11 @@ export interface SandboxRequest {
 /** Makes a sandbox and starts it; after a failure or an abort it leaves nothing. */
 export async function startSandbox(parts: ContainerParts, request: SandboxRequest): Promise<Sandbox> {
   const { abilities } = parts;
+  const { ipv6Switch } = abilities;
   try {
     return await startOnce(parts, request);
   } catch (error) {
-    if (!abilities.ipv6Switch || !isIpv6Refusal((error as Error).cause)) throw error;
+    if (!ipv6Switch || !(error instanceof SandboxError) || !isIpv6Refusal(error.cause)) throw error;
     abilities.ipv6Switch = false;
     return await startOnce(parts, request);
   }
@@ -49,29 +56,24 @@ export async function startSandbox(parts: ContainerParts, request: SandboxReques
 /** The gate starts while the sandbox is created; the sandbox starts when its network is confined. */
 async function startOnce(parts: ContainerParts, request: SandboxRequest): Promise<Sandbox> {
   const { image, gateImage, spec, signal } = request;
+  let gate: Gate | undefined;
+  let container: AttachedContainer | undefined;
   try {
-    const gate = gateImage && (await openGate(parts, { image: gateImage, signal }));
-    try {
-      const create = (name: string) =>
-        createWithQuota(parts, describeSandbox({ name, image, spec, gateId: gate?.id }, parts.settings));
-      const container = await attachContainer(parts, create, { signal });
-      const sandbox = openSandbox(parts, { container, gate, memoryBytes: spec.memoryBytes });
-      try {
-        await gate?.confined;
-        signal.throwIfAborted();
-        await container.start();
-        signal.throwIfAborted();
-        return sandbox;
-      } catch (error) {
-        parts.endings.forget(container.id);
-        await container.discard({ timeoutMs: cleanupTimeoutMs });
-        throw error;
-      }
-    } catch (error) {
-      await gate?.close({ timeoutMs: cleanupTimeoutMs });
-      throw error;
-    }
+    if (gateImage !== undefined) gate = await openGate(parts, { image: gateImage, signal });
+    const gateId = gate?.id;
+    const create = (name: string) =>
+      createWithQuota(parts, describeSandbox({ name, image, spec, gateId }, parts.settings));
+    container = await attachContainer(parts, create, { signal });
+    const sandbox = openSandbox(parts, { container, gate, memoryBytes: spec.memoryBytes });
+    await gate?.confined;
+    signal.throwIfAborted();
+    await container.start();
+    signal.throwIfAborted();
+    return sandbox;
   } catch (error) {
+    if (container !== undefined) parts.endings.forget(container.id);
+    await container?.discard({ timeoutMs: cleanupTimeoutMs });
+    await gate?.close({ timeoutMs: cleanupTimeoutMs });
     throw signal.aborted ? signal.reason : toSandboxError(image, error);
   }
 }

@@ -49,13 +49,27 @@ export async function startSandbox(
     stdin: child.stdin,
     stdout: child.stdout,
     stderr: child.stderr,
-    measure: async () => (destroying === undefined ? parts.cgroup.measure() : undefined),
+    ...counting(parts.cgroup, () => destroying === undefined),
     destroy() {
       destroying ??= destroy(child, ended, parts).then(
         () => parts.onGone(),
         (error: unknown) => parts.onGone(error),
       );
       return destroying;
+    },
+  };
+}
+
+/** Reads a cgroup for as long as `isThere`. Getting a sandbox ready has taken CPU time too, which is no job's. */
+export function counting(cgroup: Cgroup, isThere: () => boolean): Pick<Sandbox, 'beginCounting' | 'measure'> {
+  let cpuMsBefore = 0;
+  return {
+    beginCounting() {
+      cpuMsBefore = cgroup.measure()?.cpuMs ?? 0;
+    },
+    async measure() {
+      const measured = isThere() ? cgroup.measure() : undefined;
+      return measured && { ...measured, cpuMs: measured.cpuMs - cpuMsBefore };
     },
   };
 }

@@ -8,7 +8,7 @@ import type { RootFileSystem } from '../rootfs/root.js';
 import type { Cgroup } from './cgroup/cgroups.js';
 import { encodeDescription } from './description.js';
 import { limitsOf, type Maker, type MakerOptions, type SandboxRequest } from './maker.js';
-import { removeCgroup } from './sandbox.js';
+import { counting, removeCgroup } from './sandbox.js';
 import { permitJoin, startZygote, type Zygote } from './zygote.js';
 
 export interface ZygoteMakerOptions extends MakerOptions {
@@ -139,7 +139,7 @@ function forkedSandbox(id: string, socket: Socket, cgroup: Cgroup, onGone: (erro
     stdout: socket,
     // The agent's own troubles are told by the zygote.
     stderr: Readable.from([]),
-    measure: async () => (destroying === undefined ? cgroup.measure() : undefined),
+    ...counting(cgroup, () => destroying === undefined),
     destroy() {
       destroying ??= Promise.resolve().then(async () => {
         socket.destroy();
