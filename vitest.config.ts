@@ -10,6 +10,9 @@ const wholeService = {
 /** What has to hold whichever backend makes the sandboxes. */
 const everyBackend = ['e2e/fidelity/**/*.test.ts', 'e2e/hostile/**/*.test.ts', 'e2e/wire/**/*.test.ts'];
 
+/** What only sandboxes that are forked have to show. */
+const zygotes = ['e2e/zygote/**/*.test.ts'];
+
 /**
  * The ways of making sandboxes that the whole of the tests runs over: containers of an engine, forks of a zygote, and
  * containers of an OCI runtime.
@@ -18,8 +21,23 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'] } },
-      { test: { ...wholeService, name: 'e2e', include: ['e2e/**/*.test.ts'], env: { PYEXEC_TEST_BACKEND: 'docker' } } },
-      { test: { ...wholeService, name: 'oci', include: everyBackend, env: { PYEXEC_TEST_BACKEND: 'oci' } } },
+      {
+        test: {
+          ...wholeService,
+          name: 'e2e',
+          include: ['e2e/**/*.test.ts'],
+          exclude: zygotes,
+          env: { PYEXEC_TEST_BACKEND: 'docker' },
+        },
+      },
+      {
+        test: {
+          ...wholeService,
+          name: 'oci',
+          include: [...everyBackend, ...zygotes],
+          env: { PYEXEC_TEST_BACKEND: 'oci' },
+        },
+      },
       {
         test: {
           ...wholeService,

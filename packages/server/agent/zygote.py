@@ -64,6 +64,8 @@ class Zygote:
         self.poll = select.poll()
         self.poll.register(self.listener.fileno(), select.POLLIN)
         self.poll.register(self.wakeup.descriptor, select.POLLIN)
+        # Its other end is the server's, whose end is ours.
+        self.poll.register(0, 0)
         self.sandboxes = {}
         self.connections = {}
         os.mkdir(NEW_PROC)
@@ -80,6 +82,9 @@ class Zygote:
                 elif descriptor == self.wakeup.descriptor:
                     self.wakeup.clear()
                     self.reap()
+                elif descriptor == 0:
+                    # With the first process of its PID namespace every sandbox ends.
+                    os._exit(0)
                 elif descriptor in self.connections:
                     self.end(self.connections[descriptor])
 

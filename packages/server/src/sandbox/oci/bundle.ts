@@ -29,6 +29,8 @@ export interface BundleSettings {
   readonly seccompFilter: Uint8Array | undefined;
   /** Where the files of /dev are; see room.ts. */
   readonly devices: string;
+  /** Path of the user namespace to join; undefined lets the runtime make one. */
+  readonly userNamespace: string | undefined;
   readonly traits: RuntimeTraits;
 }
 
@@ -105,10 +107,13 @@ export function describeZygoteBundle(subject: ZygoteSubject, settings: BundleSet
   };
 }
 
-function describeNamespaces(more: readonly string[], { users }: BundleSettings): object {
+function describeNamespaces(more: readonly string[], { users, userNamespace }: BundleSettings): object {
   const mapping = [{ containerID: 0, hostID: users.first, size: users.count }];
   return {
-    namespaces: ['pid', 'mount', 'ipc', 'uts', 'network', 'user', ...more].map((type) => ({ type })),
+    namespaces: [
+      ...['pid', 'mount', 'ipc', 'uts', 'network', ...more].map((type) => ({ type })),
+      { type: 'user', ...(userNamespace !== undefined && { path: userNamespace }) },
+    ],
     uidMappings: mapping,
     gidMappings: mapping,
   };
@@ -138,10 +143,12 @@ function describeProcess(
       inheritable: [],
       ambient: [],
     },
-    rlimits: [
-      { type: 'RLIMIT_NOFILE', soft: settings.openFilesMax, hard: settings.openFilesMax },
-      { type: 'RLIMIT_CORE', soft: coreBytesMax, hard: coreBytesMax },
-    ],
+    ...(settings.traits.processLimits === 'runtime' && {
+      rlimits: [
+        { type: 'RLIMIT_NOFILE', soft: settings.openFilesMax, hard: settings.openFilesMax },
+        { type: 'RLIMIT_CORE', soft: coreBytesMax, hard: coreBytesMax },
+      ],
+    }),
     oomScoreAdj: oomScoreAdjustment,
   };
 }

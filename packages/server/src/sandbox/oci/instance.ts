@@ -75,6 +75,7 @@ async function listen(path: string): Promise<Server> {
   const server = createServer((connection) => connection.destroy());
   server.listen(path);
   await once(server, 'listening');
+  await chmod(path, 0o600);
   return server.unref();
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { SandboxSpec } from '../../jobs/ports.js';
+import { coreBytesMax } from '../containment.js';
 import type { RootFileSystem, UserRange } from '../rootfs/root.js';
 import type { Cgroup } from './cgroup/cgroups.js';
 import type { Room } from './room.js';
@@ -13,6 +14,7 @@ export interface Launch {
   readonly root: RootFileSystem;
   readonly users: UserRange;
   readonly traits: RuntimeTraits;
+  readonly openFilesMax: number;
   /** The sandbox's own directory, with its configuration in it. */
   readonly directory: string;
   /** Where the runtime keeps its account of containers. */
@@ -72,12 +74,18 @@ export function launchCommand(
   const { traits } = launch;
   const options = launch.spec.privilege === 'setup' ? (traits.writableRootOptions ?? []) : [];
   const run = [
+    ...(traits.processLimits === 'before' ? limitCommand(launch) : []),
     ...[room.runtime, '--root', launch.stateDirectory, ...traits.options, ...options],
     ...['run', '--bundle', launch.directory, launch.id],
   ];
   const command = makesWritable(launch) ? [...writableCommand(launch), '--', ...run] : run;
   const joined = traits.cgroups === 'join' ? cgroup.joinFiles : [];
   return ['nsenter', room.enter(joinCgroup, [...joined, '--', ...command])];
+}
+
+/** Sets the limits on the runtime, which hands them on. */
+function limitCommand({ openFilesMax }: Launch): readonly string[] {
+  return ['prlimit', `--nofile=${openFilesMax}:${openFilesMax}`, `--core=${coreBytesMax}:${coreBytesMax}`];
 }
 
 function writableCommand(launch: Launch): readonly string[] {

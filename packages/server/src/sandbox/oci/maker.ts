@@ -72,7 +72,8 @@ export function createMaker(options: MakerOptions): Maker {
       const { spec, root } = request;
       const id = randomBytes(8).toString('hex');
       const own = join(directory, 'sandboxes', id);
-      const launch = { ...options, id, spec, root, traits, directory: own, stateDirectory };
+      const { openFilesMax } = options.bundle;
+      const launch = { ...options, id, spec, root, traits, openFilesMax, directory: own, stateDirectory };
       let cgroup: Cgroup | undefined;
       try {
         cgroup = cgroups.create(id, limitsOf(spec, options));

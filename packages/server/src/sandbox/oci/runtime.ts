@@ -26,6 +26,10 @@ export interface RuntimeTraits {
   readonly cgroups: 'join' | 'below';
   /** `own`: it brings the files in /dev, and would not open those of the host. */
   readonly devices: 'ours' | 'own';
+  /** `shared`: it joins the one that all sandboxes are in. `own`: it makes one for each. */
+  readonly userNamespace: 'shared' | 'own';
+  /** `runtime`: it sets the limits of a process itself. `before`: it may not, in a namespace that is not its own. */
+  readonly processLimits: 'runtime' | 'before';
   /** How many processes and threads the sandbox's cgroup has to let be, for so many inside. */
   readonly processesMax: (inside: number) => number;
 }
@@ -40,6 +44,8 @@ export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
     rootFlags: strictRootFlags,
     cgroups: 'join',
     devices: 'ours',
+    userNamespace: 'shared',
+    processLimits: 'runtime',
     // It watches over its container from inside the cgroup.
     processesMax: (inside) => inside + 1,
   },
@@ -49,6 +55,8 @@ export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
     rootFlags: strictRootFlags,
     cgroups: 'below',
     devices: 'ours',
+    userNamespace: 'shared',
+    processLimits: 'before',
     processesMax: (inside) => inside,
   },
   runsc: {
@@ -60,6 +68,9 @@ export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
     rootFlags: 'ro,exec,suid,dev',
     cgroups: 'join',
     devices: 'own',
+    // What the kernel counts by user, gVisor has of its own.
+    userNamespace: 'own',
+    processLimits: 'runtime',
     // A process inside is several threads of gVisor and a process to hold its memory; without one of them all ends.
     processesMax: (inside) => 6 * inside + 64,
   },

@@ -5,17 +5,13 @@ import type { Sandbox } from '../backend.js';
 import { buildHostRoot } from '../rootfs/host.js';
 import { findHostPython, type HostPython } from '../rootfs/python.js';
 import type { RootFileSystem } from '../rootfs/root.js';
-import { readSeccompProfile } from '../seccomp.js';
 import type { OciBackendOptions } from './backend.js';
-import type { BundleSettings } from './bundle.js';
-import { openCgroups } from './cgroup/cgroups.js';
 import { type Hierarchy, readHierarchy } from './cgroup/hierarchy.js';
+import { openEquipment } from './equipment.js';
 import { type Instance, openInstance } from './instance.js';
 import { createMaker, type Maker } from './maker.js';
-import { openRoom } from './room.js';
 import { createRoots } from './roots.js';
-import { findRuntime, type Runtime, runtimeTraits, usualRuntimes } from './runtime.js';
-import { toOciSeccomp } from './seccomp.js';
+import { findRuntime, type Runtime, usualRuntimes } from './runtime.js';
 import { tryRuntime } from './trial.js';
 import { createZygoteMaker } from './zygote-maker.js';
 
@@ -34,7 +30,7 @@ export interface Workshop {
 export type WorkshopOptions = Required<OciBackendOptions>;
 
 /** What does not depend on the runtime. */
-interface Site {
+export interface Site {
   readonly instance: Instance;
   readonly hierarchy: Hierarchy;
   readonly python: HostPython | undefined;
@@ -78,52 +74,22 @@ async function openSite(options: WorkshopOptions, instance: Instance, hierarchy:
 
 /** Prepares what a runtime needs and runs something by it. */
 async function equip(options: WorkshopOptions, site: Site, runtime: Runtime): Promise<Workshop> {
-  const { instance, hierarchy, python, host, shown } = site;
-  const { users } = options;
-  const room = await openRoom({
-    directory: join(instance.directory, `room-${runtime.kind}`),
-    runtime: runtime.path,
-    strayCgroups: hierarchy.version === 1 ? hierarchy.stray : undefined,
-    users,
-    python: python?.path,
-    root: host.path,
-    rootFlags: runtimeTraits[runtime.kind].rootFlags,
-    shown,
-  });
-  const cgroups = openCgroups(hierarchy, instance.name);
-  const roots = createRoots({ ...options, room, host: python === undefined ? undefined : host, hostImages: names() });
-
-  function names(): readonly string[] {
-    return python === undefined ? [] : [...options.hostImages, `python:${python.version}-slim`];
-  }
-
-  function bundleSettings(seccompFilter: Uint8Array | undefined): BundleSettings {
-    const traits = runtimeTraits[runtime.kind];
-    const seccomp = toOciSeccomp(readSeccompProfile());
-    return { ...options, seccomp, seccompFilter, devices: room.devices, traits };
-  }
-
-  function createMakerWith(seccompFilter: Uint8Array | undefined): Maker {
-    const bundle = bundleSettings(seccompFilter);
-    return createMaker({ ...options, directory: instance.directory, cgroups, room, bundle });
-  }
+  const { instance, python, host } = site;
+  const equipment = await openEquipment(options, site, runtime);
+  const { room, cgroups, bundle } = equipment;
+  const common = { ...options, directory: instance.directory, cgroups, room };
+  const hostNames = python === undefined ? [] : [...options.hostImages, `python:${python.version}-slim`];
+  const roots = createRoots({ ...options, room, host, hostImages: hostNames });
 
   /** gVisor has no namespaces of its own to fork into. */
   function withZygotes(fallback: Maker): Maker {
     if (!options.zygotes.enabled || runtime.kind === 'runsc') return fallback;
-    const bundle = bundleSettings(undefined);
-    const { directory } = instance;
-    return createZygoteMaker({ ...options, ...options.zygotes, fallback, directory, cgroups, room, bundle });
-  }
-
-  async function close(): Promise<void> {
-    await room.close();
-    cgroups.remove();
+    return createZygoteMaker({ ...common, ...options.zygotes, fallback, bundle });
   }
 
   try {
-    const { seccompFilter } = await tryRuntime(createMakerWith(undefined), { runtime, root: host });
-    const maker = withZygotes(createMakerWith(seccompFilter));
+    const { seccompFilter } = await tryRuntime(createMaker({ ...common, bundle }), { runtime, root: host });
+    const maker = withZygotes(createMaker({ ...common, bundle: { ...bundle, seccompFilter } }));
     return {
       runtime,
       hasHostRoot: python !== undefined,
@@ -136,12 +102,12 @@ async function equip(options: WorkshopOptions, site: Site, runtime: Runtime): Pr
       reap: () => maker.reap(),
       async close() {
         await maker.close();
-        await close();
+        await equipment.close();
         await instance.close();
       },
     };
   } catch (error) {
-    await close();
+    await equipment.close();
     throw error;
   }
 }

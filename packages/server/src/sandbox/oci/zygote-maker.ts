@@ -25,6 +25,8 @@ export interface ZygoteMakerOptions extends MakerOptions {
 
 /** A sandbox that does not come up in this time tells that its zygote hangs. */
 const forkTimeoutMs = 5_000;
+/** Zygotes that are asked for a sandbox, one after the other, before a container is made. */
+const attemptsMax = 2;
 /** After a zygote could not be started, containers are made for so long before another is tried. */
 const restAfterFailureMs = 10_000;
 
@@ -33,6 +35,7 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
   const { fallback, cgroups, bundle } = options;
   const zygotes = new Map<string, Promise<Zygote>>();
   const retired = new Set<Zygote>();
+  const abandoned = new WeakSet<Zygote>();
   const live = new Map<Sandbox, Zygote>();
   let restUntilMs = 0;
 
@@ -49,7 +52,7 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
   }
 
   function isFresh(zygote: Zygote): boolean {
-    if (!zygote.alive) return false;
+    if (!zygote.alive || abandoned.has(zygote)) return false;
     return zygote.forks < options.sandboxesMax && performance.now() - zygote.bornMs < options.ageMsMax;
   }
 
@@ -79,6 +82,8 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
       socket = await zygote.connect(encodeDescription({ cgroup: id, writable }));
       await whenUp(socket, zygote);
     } catch (error) {
+      // Whatever is wrong with it: the next sandbox comes of another, and those that it made go on.
+      abandoned.add(zygote);
       socket?.destroy();
       await removeCgroup(cgroup);
       throw error;
@@ -96,13 +101,16 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
     stateDirectory: fallback.stateDirectory,
     async make(request) {
       if (request.spec.privilege === 'setup' || performance.now() < restUntilMs) return await fallback.make(request);
-      try {
-        return await fork(request);
-      } catch (error) {
-        restUntilMs = performance.now() + restAfterFailureMs;
-        options.onTrouble(error);
-        return await fallback.make(request);
+      for (let attemptsLeft = attemptsMax; attemptsLeft > 0; attemptsLeft -= 1) {
+        try {
+          return await fork(request);
+        } catch (error) {
+          // The next attempt finds another zygote if this one died.
+          options.onTrouble(error);
+        }
       }
+      restUntilMs = performance.now() + restAfterFailureMs;
+      return await fallback.make(request);
     },
     reap: () => fallback.reap(),
     async close() {

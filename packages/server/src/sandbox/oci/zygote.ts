@@ -55,7 +55,8 @@ export async function startZygote(options: ZygoteOptions): Promise<Zygote> {
   let child: ChildProcess | undefined;
   try {
     const socketDirectory = prepare(options, directory, cgroup);
-    const launch = { ...options, id, spec, users: bundle.users, traits: bundle.traits, directory };
+    const { users, traits, openFilesMax } = bundle;
+    const launch = { ...options, id, spec, users, traits, openFilesMax, directory };
     const [program, parameters] = launchCommand(launch, { room, cgroup });
     child = spawn(program, parameters, {
       stdio: ['pipe', 'pipe', 'pipe', room.descriptor],
