@@ -360,31 +360,4 @@ print(json.dumps(done.stdout))
     );
     expect(printed).toBe('1000\nsomebody\n');
   });
-
-  test('may close routes when there is a network, and writes no more than a program', async () => {
-    const answer = await runProbe(source, { spec: { network: 'public' } });
-    // SETGID, SETUID, SETPCAP, NET_ADMIN.
-    const capabilities = '00000000000011c0';
-    expect(answer).toEqual({ ...root, CapEff: capabilities, CapBnd: capabilities, root: false, work: false, after });
-  });
-
-  test('can add routes to nowhere', async () => {
-    const unreachable = await runProbe<string>(
-      `
-import json, socket, struct
-# RTM_NEWROUTE of type unreachable to 169.254.0.0/16.
-body = struct.pack('BBBBBBBBI', 2, 16, 0, 0, 254, 4, 0, 7, 0) + struct.pack('HH4s', 8, 1, bytes([169, 254, 0, 0]))
-link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-link.send(struct.pack('IHHII', 16 + len(body), 24, 0x405, 1, 0) + body)
-error = struct.unpack_from('i', link.recv(4096), 16)[0]
-try:
-    socket.create_connection(('169.254.169.254', 80), 5)
-    print(json.dumps('reached'))
-except OSError as failure:
-    print(json.dumps(f'{error} {failure.errno}'))
-`,
-      { spec: { network: 'public' } },
-    );
-    expect(unreachable).toBe('0 113');
-  });
 });

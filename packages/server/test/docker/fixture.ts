@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import Docker from 'dockerode';
 import { expect } from 'vitest';
 import type { SandboxSpec } from '../../dist/jobs/ports.js';
+import { bundleGate } from '../../dist/sandbox/agent/bundle.js';
 import type { Backend, Sandbox } from '../../dist/sandbox/backend.js';
 import { createDockerBackend, type DockerBackendOptions } from '../../dist/sandbox/docker/backend.js';
 
@@ -48,6 +49,7 @@ export function openBackend(options: Partial<DockerBackendOptions> = {}): TestBa
     runtime: '',
     networkMode: 'bridge',
     dnsServers: [],
+    gate: { image, source: bundleGate(), deniedAddresses: [] },
     ...options,
   });
   return { ...backend, ownerId };

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { containersOf, docker, expectNothingLeft, never, openBackend, programSpec, readAll } from './fixture.js';
-import { type Gate, openGate } from './gate.js';
+import { openRelay, type Relay } from './relay.js';
 
 vi.setConfig({ testTimeout: 30_000 });
 
 const backend = openBackend();
-const gates: Gate[] = [];
+const relays: Relay[] = [];
 
 afterEach(async () => {
   await expectNothingLeft(backend);
@@ -14,13 +14,13 @@ afterEach(async () => {
 
 afterAll(async () => {
   await backend.close();
-  await Promise.all(gates.map((gate) => gate.close()));
+  await Promise.all(relays.map((relay) => relay.close()));
 });
 
-async function gated(): Promise<Gate> {
-  const gate = await openGate();
-  gates.push(gate);
-  return gate;
+async function relayed(): Promise<Relay> {
+  const relay = await openRelay();
+  relays.push(relay);
+  return relay;
 }
 
 function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {
@@ -76,34 +76,35 @@ test('destroying many that are ending by themselves leaves nothing', async () =>
 });
 
 test.each(['POST /containers/create', '/attach?', '/start'])('an abort at %s leaves nothing', async (step) => {
-  const gate = await gated();
-  const slow = openBackend({ socket: gate.socket });
+  const relay = await relayed();
+  const slow = openBackend({ socket: relay.socket });
   const abort = new AbortController();
-  gate.onRequest = (line) => {
+  relay.onRequest = (line) => {
     if (line.includes(step)) abort.abort(new Error('not wanted any more'));
+    return undefined;
   };
   await expect(slow.create(programSpec, abort)).rejects.toThrow('not wanted any more');
   await expectNothingLeft(slow);
-  expect(gate.requests.some((line) => line.includes(step))).toBe(true);
+  expect(relay.requests.some((line) => line.includes(step))).toBe(true);
   await slow.close();
 });
 
 test('an abort before anything happened asks the engine nothing', async () => {
-  const gate = await gated();
-  const untouched = openBackend({ socket: gate.socket });
+  const relay = await relayed();
+  const untouched = openBackend({ socket: relay.socket });
   const signal = AbortSignal.abort(new Error('too late'));
   await expect(untouched.create(programSpec, { signal })).rejects.toThrow('too late');
-  expect(gate.requests).toEqual([]);
+  expect(relay.requests).toEqual([]);
   await untouched.close();
 });
 
 test('a cold start asks the engine four questions and keeps one subscription', async () => {
-  const gate = await gated();
-  const counted = openBackend({ socket: gate.socket });
+  const relay = await relayed();
+  const counted = openBackend({ socket: relay.socket });
   const first = await counted.create(programSpec, never());
   const second = await counted.create(programSpec, never());
-  expect(gate.requests.filter((line) => line.startsWith('GET /events?'))).toHaveLength(1);
-  expect(gate.requests).toHaveLength(2 * 4 + 1);
+  expect(relay.requests.filter((line) => line.startsWith('GET /events?'))).toHaveLength(1);
+  expect(relay.requests).toHaveLength(2 * 4 + 1);
   await Promise.all([first.destroy(), second.destroy()]);
   await expectNothingLeft(counted);
   await counted.close();
@@ -230,10 +231,10 @@ test('what an earlier instance left is reaped, and nothing else', async () => {
 });
 
 test('a container of which the engine told too late is reaped', async () => {
-  const gate = await gated();
-  const impatient = openBackend({ socket: gate.socket, callTimeoutMs: 300 });
+  const relay = await relayed();
+  const impatient = openBackend({ socket: relay.socket, callTimeoutMs: 300 });
   const release = withResolvers();
-  gate.onRequest = (line) => (line.includes('/containers/create') ? release.promise : undefined);
+  relay.onRequest = (line) => (line.includes('/containers/create') ? release.promise : undefined);
   await expect(impatient.create(programSpec, never())).rejects.toMatchObject({ reason: 'engine_unavailable' });
   await expectNothingLeft(impatient);
   release.resolve();

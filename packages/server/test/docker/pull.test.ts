@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { docker, expectNothingLeft, never, openBackend, programSpec } from './fixture.js';
-import { openGate } from './gate.js';
 import { openRegistry, type Registry } from './registry.js';
+import { openRelay } from './relay.js';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
@@ -41,17 +41,17 @@ test('an image that the registry does not have is unavailable', async () => {
 });
 
 test('an invalid name is unavailable without a question to the engine', async () => {
-  const gate = await openGate();
-  const backend = openBackend({ socket: gate.socket });
+  const relay = await openRelay();
+  const backend = openBackend({ socket: relay.socket });
   await expect(backend.create(specOf('-v /:/host'), never())).rejects.toMatchObject({ reason: 'image_unavailable' });
-  expect(gate.requests.filter((line) => !line.startsWith('GET /events?'))).toEqual([]);
+  expect(relay.requests.filter((line) => !line.startsWith('GET /events?'))).toEqual([]);
   await backend.close();
-  await gate.close();
+  await relay.close();
 });
 
 test('a missing image is pulled once for all who ask for it at the same time', async () => {
-  const gate = await openGate();
-  const backend = openBackend({ socket: gate.socket });
+  const relay = await openRelay();
+  const backend = openBackend({ socket: relay.socket });
   try {
     const outcomes = await Promise.allSettled(
       Array.from({ length: 4 }, () => backend.create(specOf(registry.image), never())),
@@ -60,20 +60,20 @@ test('a missing image is pulled once for all who ask for it at the same time', a
     for (const outcome of outcomes) {
       expect(outcome).toMatchObject({ reason: { message: expect.stringContaining('it has no python3') } });
     }
-    expect(gate.requests.filter((line) => line.startsWith('POST /images/create?'))).toHaveLength(1);
+    expect(relay.requests.filter((line) => line.startsWith('POST /images/create?'))).toHaveLength(1);
     await expect(backend.create(specOf(registry.image), never())).rejects.toThrow('it has no python3');
-    expect(gate.requests.filter((line) => line.startsWith('POST /images/create?'))).toHaveLength(1);
+    expect(relay.requests.filter((line) => line.startsWith('POST /images/create?'))).toHaveLength(1);
     await expectNothingLeft(backend);
   } finally {
     await backend.close();
-    await gate.close();
+    await relay.close();
     await docker.getImage(registry.image).remove({ force: true });
   }
 });
 
 test('a pull outlives the one who started it and ends at its own time limit', async () => {
-  const gate = await openGate();
-  const backend = openBackend({ socket: gate.socket, pullTimeoutMs: 1000 });
+  const relay = await openRelay();
+  const backend = openBackend({ socket: relay.socket, pullTimeoutMs: 1000 });
   const abort = new AbortController();
   const first = backend.create(specOf(registry.silentImage), abort);
   await vi.waitUntil(() => registry.silentRequests > 0, 10_000);
@@ -84,9 +84,9 @@ test('a pull outlives the one who started it and ends at its own time limit', as
     reason: 'image_unavailable',
     message: expect.stringContaining('it took longer than 1 s to pull'),
   });
-  expect(gate.requests.filter((line) => line.startsWith('POST /images/create?'))).toHaveLength(1);
+  expect(relay.requests.filter((line) => line.startsWith('POST /images/create?'))).toHaveLength(1);
   await backend.close();
-  await gate.close();
+  await relay.close();
 });
 
 test('closing ends a pull that is under way', async () => {

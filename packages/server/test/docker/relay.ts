@@ -5,12 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { engineSocket } from './fixture.js';
 
-export interface Gate {
+export interface Relay {
   readonly socket: string;
   /** First lines of the requests that came, e.g. `POST /containers/create?name=… HTTP/1.1`. */
   readonly requests: readonly string[];
-  /** Called with the first line of each request before it is passed on. What it returns is waited for. */
-  onRequest: (line: string) => Promise<void> | void;
+  /**
+   * Called with the first line of each request before it is passed on. What it returns is waited for; text is given to
+   * the client as a refusal in place of the engine's answer.
+   */
+  onRequest: (line: string) => Promise<void> | string | undefined;
   close(): Promise<void>;
 }
 
@@ -18,8 +21,8 @@ export interface Gate {
  * A socket with the real engine behind it that sees every request pass and can hold it back. The engine is not told when
  * a client leaves, so that what was held back is still carried out.
  */
-export async function openGate(): Promise<Gate> {
-  const socket = join(tmpdir(), `gate-${randomUUID()}.sock`);
+export async function openRelay(): Promise<Relay> {
+  const socket = join(tmpdir(), `relay-${randomUUID()}.sock`);
   const requests: string[] = [];
   const open = new Set<Socket>();
   const server = createServer((client) => {
@@ -36,7 +39,12 @@ export async function openGate(): Promise<Gate> {
         const line = /^(?:GET|POST|DELETE|HEAD) \S+ HTTP\/1\.1(?=\r\n)/.exec(chunk.toString('latin1'))?.[0];
         if (line !== undefined) {
           requests.push(line);
-          await gate.onRequest(line);
+          const refusal = await relay.onRequest(line);
+          if (refusal !== undefined) {
+            const body = JSON.stringify({ message: refusal });
+            client.write(`HTTP/1.1 500 Refused\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+            return;
+          }
         }
         engine.write(chunk);
       });
@@ -44,15 +52,15 @@ export async function openGate(): Promise<Gate> {
   });
   server.listen(socket);
   await once(server, 'listening');
-  const gate: Gate = {
+  const relay: Relay = {
     socket,
     requests,
-    onRequest: () => {},
+    onRequest: () => undefined,
     async close() {
       for (const side of open) side.destroy();
       server.close();
       await once(server, 'close');
     },
   };
-  return gate;
+  return relay;
 }
