@@ -48,7 +48,7 @@ export async function openBackend(config: Config, options: OpenBackendOptions): 
 export async function openDockerBackend(config: Config, { ownerId, logger }: OpenBackendOptions): Promise<Backend> {
   const { createDockerBackend } = await import('./sandbox/docker/backend.js');
   const { sandbox, images } = config;
-  const deniedAddresses = sandbox.networkDenied.length > 0 ? sandbox.networkDenied : ownAddresses();
+  const deniedAddresses = [...ownAddresses(), ...sandbox.networkDenied];
   return createDockerBackend({
     ...commonSettings(config),
     socket: sandbox.dockerSocket,
