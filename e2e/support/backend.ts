@@ -1,4 +1,4 @@
-import { createHash, createHash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { docker, linesOf } from './engine.js';
 import { testBackend } from './service.js';

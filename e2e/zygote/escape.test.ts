@@ -54,12 +54,15 @@ print(found)
 test.each([
   ['waiting interpreter', []],
   ['interpreter of its own', ['TZ=UTC']],
-])('a program of a forked sandbox finds nothing of its zygote, the host or a neighbour (%s)', async (_name, env_vars) => {
-  const neighbour = run(service, 'import os, time\nos.openpty()\ntime.sleep(2)\nprint("alone")');
-  const { stdout, stderr } = await run(service, program, { env_vars });
-  expect([stdout, stderr]).toEqual(['[]\n', '']);
-  expect((await neighbour).stdout).toBe('alone\n');
-});
+])(
+  'a program of a forked sandbox finds nothing of its zygote, the host or a neighbour (%s)',
+  async (_name, env_vars) => {
+    const neighbour = run(service, 'import os, time\nos.openpty()\ntime.sleep(2)\nprint("alone")');
+    const { stdout, stderr } = await run(service, program, { env_vars });
+    expect([stdout, stderr]).toEqual(['[]\n', '']);
+    expect((await neighbour).stdout).toBe('alone\n');
+  },
+);
 
 test('killing all that it may ends the program alone', async () => {
   const neighbour = run(service, 'import time\ntime.sleep(1)\nprint("alive")');

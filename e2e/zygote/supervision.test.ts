@@ -109,7 +109,10 @@ test('hundreds in a row leave no process, descriptor or cgroup behind', async ()
       const results = await Promise.all(Array.from({ length: 8 }, () => run(service, 'print("hi")')));
       for (const result of results) expect(result.stdout).toBe('hi\n');
     }
-    await vi.waitFor(async () => expect((await backend.sandboxes(service.ownerId)).length).toBeLessThanOrEqual(8), soon);
+    await vi.waitFor(
+      async () => expect((await backend.sandboxes(service.ownerId)).length).toBeLessThanOrEqual(8),
+      soon,
+    );
   };
   await batch(96);
   const [files, bytes] = [await service.openFiles(), await service.residentBytes()];

@@ -43,7 +43,13 @@ test('times are absent until they are known', () => {
 });
 
 test('a character that comes in two pieces is one, and what is no UTF-8 becomes U+FFFD', () => {
-  const events = [accepted, started, output('stdout', 0xc3), output('stderr', 0x65), output('stdout', 0xa4, 0xff, 0x0a)];
+  const events = [
+    accepted,
+    started,
+    output('stdout', 0xc3),
+    output('stderr', 0x65),
+    output('stdout', 0xa4, 0xff, 0x0a),
+  ];
   expect(foldEvents('exe_1', events)).toMatchObject({ stdout: 'ä\ufffd\n', stderr: 'e' });
 });
 

@@ -18,8 +18,8 @@ exec(compile(%(agent)r, "<agent>", "exec", dont_inherit=True))
 values = sys.modules["agent.zygote"].serve()
 # Python clears a program's objects at the end by collecting garbage, those that were frozen too.
 sys.modules["gc"].unfreeze()
-for name in set(sys.modules) - pristine:
-    del sys.modules[name]
+# Kept in these globals: what nothing refers to is garbage, which the program could count.
+agent_modules = [sys.modules.pop(name) for name in set(sys.modules) - pristine]
 %(waiter)s
 wait(*values)
 pass_on()
