@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
-import { run } from '../support/api.js';
+import { kill, read, run, submit } from '../support/api.js';
 import { backend } from '../support/backend.js';
 import { docker, dockerWithStdin } from '../support/engine.js';
 import { serviceForFile } from '../support/file-service.js';
@@ -8,7 +10,7 @@ import { testBackend } from '../support/service.js';
 import { type RawEntry, tarOf } from '../support/tar.js';
 
 const base = 'python:3.11-slim';
-const service = serviceForFile({ env: { PYEXEC_READY_TIMEOUT: '3' } });
+const service = serviceForFile({ env: { PYEXEC_READY_TIMEOUT: '3', PYEXEC_PULL_TIMEOUT: '3' } });
 const names: string[] = [];
 
 afterAll(async () => {
@@ -174,4 +176,25 @@ for path in ("/data", "/srv/more", "/nowhere"):
       expect(result.error?.length ?? 0).toBeLessThan(1_000);
     },
   );
+
+  test('of a registry that never answers is given up in time, by all who wait for it, or before when one is killed', async () => {
+    const registry = createServer(() => {}).listen(0, '127.0.0.1');
+    await once(registry, 'listening');
+    const { port } = registry.address() as AddressInfo;
+    // An address of the host itself: the engine takes it without encryption.
+    const metadata = { docker_image: `127.0.0.1:${port}/slow:1` };
+    const began = performance.now();
+    const waiting = Promise.all([1, 2, 3].map(() => run(service, 'print(1)', metadata)));
+    const id = await submit(service, 'print(1)', metadata);
+    expect(await kill(service, id)).toBe('killed');
+    expect(performance.now() - began).toBeLessThan(1_500);
+    expect(await read(service, id)).toMatchObject({ status: 'killed', stdout: '' });
+    expect(await run(service, 'print("meanwhile")')).toMatchObject({ stdout: 'meanwhile\n' });
+    for (const result of await waiting) {
+      expect(result).toMatchObject({ status: 'failed', exit_code: 125, termination: { reason: 'image_unavailable' } });
+    }
+    expect(performance.now() - began).toBeGreaterThan(2_900);
+    expect(performance.now() - began).toBeLessThan(6_000);
+    registry.close();
+  });
 });

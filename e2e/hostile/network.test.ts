@@ -13,6 +13,9 @@ const service = serviceForFile({ env: { PYEXEC_HOST: '0.0.0.0' } });
 const image = 'python:3.11-slim';
 const online = { config: { network_disabled: false, timeout_seconds: 60 } };
 
+/** A multicast group of the link, for which no router is needed. */
+const group = '224.0.0.199';
+
 /** What the host hears on every address that it has. */
 class Host {
   readonly heard: string[] = [];
@@ -27,7 +30,8 @@ class Host {
       .map(({ address }) => address);
   }
 
-  async listen(): Promise<void> {
+  /** @param gateway the address that sandboxes would reach it by */
+  async listen(gateway: string): Promise<void> {
     this.#tcp = createServer((socket) => {
       this.heard.push(`TCP from ${socket.remoteAddress}`);
       socket.destroy();
@@ -36,6 +40,7 @@ class Host {
     this.port = (this.#tcp.address() as AddressInfo).port;
     this.#udp = createSocket('udp4', (message) => void this.heard.push(`UDP ${message}`)).bind(this.port, '0.0.0.0');
     await once(this.#udp, 'listening');
+    this.#udp.addMembership(group, gateway);
   }
 
   close(): void {
@@ -48,8 +53,8 @@ const host = new Host();
 let gateway = '';
 
 beforeAll(async () => {
-  await host.listen();
   gateway = (await docker('run', '--rm', image, 'python3', '-c', findGateway)).trim();
+  await host.listen(gateway);
 });
 afterAll(() => host.close());
 
@@ -157,7 +162,7 @@ describe.skipIf(testBackend !== 'docker')('26: with a network', () => {
   test('neither the host nor the service can be told anything, by whatever way', async () => {
     const { port } = new URL(service.url);
     const addresses = [...new Set([gateway, ...host.addresses])];
-    const targets = [...addresses, '255.255.255.255', gateway.replace(/\.\d+\.\d+$/, '.255.255'), '0.0.0.0'];
+    const targets = [...addresses, group, '255.255.255.255', gateway.replace(/\.\d+\.\d+$/, '.255.255'), '0.0.0.0'];
     const script_args = [
       ...targets.map((address) => `${address}:${host.port}`),
       ...addresses.map((address) => `${address}:${port}`),
@@ -166,8 +171,18 @@ describe.skipIf(testBackend !== 'docker')('26: with a network', () => {
     expect(result).toMatchObject({ status: 'completed', stdout: '[]\n', stderr: '' });
     expect(host.heard).toEqual([]);
     // An ordinary container can, so the host did listen.
-    await docker('run', '--rm', image, 'python3', '-c', knock, `${gateway}:${host.port}`);
-    expect(host.heard).toEqual(expect.arrayContaining([expect.stringMatching(/^TCP/), `UDP to ${gateway}`]));
+    const reachable = [gateway, group, '255.255.255.255'];
+    await docker(
+      'run',
+      '--rm',
+      image,
+      'python3',
+      '-c',
+      knock,
+      ...reachable.map((address) => `${address}:${host.port}`),
+    );
+    const messages = reachable.map((address) => `UDP to ${address}`);
+    expect(host.heard).toEqual(expect.arrayContaining([expect.stringMatching(/^TCP/), ...messages]));
   });
 
   test('a neighbour can be told nothing', async () => {
@@ -179,6 +194,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
 tcp = socket.create_server(("0.0.0.0", 4321))
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.bind(("0.0.0.0", 4321))
+udp.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("${group}") + bytes(4))
 while True:
     ready, _, _ = select.select([tcp, udp], [], [])
     print("heard", ready[0].recv(100) if ready[0] is udp else ready[0].accept()[1], flush=True)`;
@@ -192,7 +208,7 @@ while True:
       { timeout: 10_000, interval: 100 },
     );
     const broadcast = gateway.replace(/\.\d+\.\d+$/, '.255.255');
-    const script_args = [`${address}:4321`, `${broadcast}:4321`, '255.255.255.255:4321'];
+    const script_args = [address, broadcast, group, '255.255.255.255'].map((target) => `${target}:4321`);
     expect((await run(service, knock, { ...online, script_args })).stdout).toBe('[]\n');
     expect((await read(service, id)).stdout).toBe(`${address}\n`);
     expect(await kill(service, id)).toBe('killed');

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { call, postParts, refusalOf, refused, run } from '../support/api.js';
 import { serviceForFile } from '../support/file-service.js';
+import { filesBelow } from '../support/machine.js';
 import { endOfParts, multipartOf, multipartType, partHeader, uploadParts } from '../support/multipart.js';
 import { encodeEntry, endOfTar, tarOfFiles } from '../support/tar.js';
 
@@ -184,6 +185,16 @@ describe.concurrent('12: a body', () => {
     await closed;
     expect(Date.now() - began).toBeLessThan(9_000);
     expect(health.sort((one, other) => one - other).at(Math.floor(health.length * 0.9))).toBeLessThan(100);
+  });
+
+  test('that ends with its connection leaves nothing behind', async () => {
+    const socket = await open(...post, 'content-length: 10000000', '');
+    socket.write(partHeader({ name: 'tar', filename: 'x' }));
+    socket.write(encodeEntry({ name: 'big', content: Buffer.alloc(3_000_000, 'x') }).subarray(0, 2_000_000));
+    const spool = () => filesBelow(`${service.dataDir}/spool`);
+    await vi.waitFor(async () => expect(await spool()).not.toEqual([]), { timeout: 5_000, interval: 20 });
+    socket.destroy();
+    await vi.waitFor(async () => expect(await spool()).toEqual([]), { timeout: 5_000, interval: 20 });
   });
 
   test('that is honest and slow gets through', async () => {

@@ -1,9 +1,12 @@
 import type { ExecutionResult } from '@python-executor/contract';
 import { describe, expect, test, vi } from 'vitest';
 import { call, kill, read, run, submit } from '../support/api.js';
+import { backend } from '../support/backend.js';
+import { docker } from '../support/engine.js';
 import { serviceForFile } from '../support/file-service.js';
 import { processesNamed, processName, takeName } from '../support/machine.js';
 import { mostMemory } from '../support/memory.js';
+import { testBackend } from '../support/service.js';
 
 // As many wait as tests run at once, so that a time-out is measured and not the making of sandboxes.
 const service = serviceForFile({ env: { PYEXEC_MAX_INODES: '1000', PYEXEC_POOL_SIZE: '5', PYEXEC_POOL_MAX: '5' } });
@@ -327,5 +330,18 @@ describe('18: endless output', () => {
     );
     expect(value.stdout).toMatch(/^z{1000,}$/);
     expect(grownBytes).toBeLessThan(growthBytesMax);
+  });
+
+  test.skipIf(testBackend !== 'docker')('is in no log file of the engine', async () => {
+    const id = await submit(service, 'import sys\nwhile True: sys.stdout.write("x" * 65_536)');
+    await vi.waitFor(async () => expect((await read(service, id)).stdout).not.toBe(''), {
+      timeout: 5_000,
+      interval: 50,
+    });
+    for (const sandbox of await backend.sandboxes(service.ownerId)) {
+      const log = await docker('inspect', '--format', '{{.HostConfig.LogConfig.Type}} "{{.LogPath}}"', sandbox);
+      expect(log.trim()).toBe('none ""');
+    }
+    expect(await kill(service, id)).toBe('killed');
   });
 });

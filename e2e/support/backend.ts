@@ -7,15 +7,18 @@ import { testBackend } from './service.js';
 export interface BackendView {
   /** Ids of the sandboxes of the service with this owner id, those that wait included. */
   sandboxes(ownerId: string): Promise<readonly string[]>;
+  /** What is known of each of them, for whoever looks into a failure. */
+  describe(ownerId: string): Promise<string>;
   /** Names of what no sandbox uses any more and is there still: volumes, cgroups. */
   traces(): Promise<readonly string[]>;
 }
 
 const dockerView: BackendView = {
   async sandboxes(ownerId) {
-    return linesOf(
-      await docker('ps', '--all', '--quiet', '--no-trunc', '--filter', `label=python-executor.owner=${ownerId}`),
-    );
+    return linesOf(await docker('ps', '--all', '--quiet', '--no-trunc', '--filter', ownedBy(ownerId)));
+  },
+  describe(ownerId) {
+    return docker('ps', '--all', '--filter', ownedBy(ownerId), '--format', '{{.ID}} {{.Status}}, made {{.CreatedAt}}');
   },
   async traces() {
     const cgroups = (await Promise.all(cgroupParents.map(directoriesOf))).flat();
@@ -26,7 +29,14 @@ const dockerView: BackendView = {
   },
 };
 
+function ownedBy(ownerId: string): string {
+  return `label=python-executor.owner=${ownerId}`;
+}
+
 const ociView: BackendView = {
+  async describe(ownerId) {
+    return (await this.sandboxes(ownerId)).join('\n');
+  },
   async sandboxes(ownerId) {
     const own = createHash('sha256').update(ownerId).digest('hex').slice(0, 12);
     const instances = (await cgroupsBelow('')).filter((name) => name.startsWith(`${own}.`));

@@ -84,7 +84,7 @@ export function createOciBackend(options: OciBackendOptions): Backend {
     },
     async reap() {
       const own = opening === undefined ? 0 : await opening.then((workshop) => workshop.reap());
-      return own + (await reapInstances(settings));
+      return own + (await reapInstances(settings.runtimeDir));
     },
     async probe() {
       const workshop = await open();

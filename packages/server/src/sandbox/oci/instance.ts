@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { SandboxError } from '../../jobs/ports.js';
@@ -55,18 +55,17 @@ export async function openInstance(runtimeDir: string, ownerId: string): Promise
   }
 }
 
-/** Directories of starts of this server that are over, by name and path. */
+/** The starts of whichever server that are over, by name and directory. */
 export async function listDeadInstances(
   runtimeDir: string,
-  ownerId: string,
 ): Promise<readonly { readonly name: string; readonly directory: string }[]> {
-  const owner = ownerDirectory(runtimeDir, ownerId);
-  const ids = await readdir(owner).catch(() => []);
   const dead = [];
-  for (const id of ids) {
-    const directory = join(owner, id);
-    if (id.startsWith(unfinished) || (await isAlive(join(directory, socketName)))) continue;
-    dead.push({ name: `${owner.slice(-12)}.${id}`, directory });
+  for (const owner of await readdir(runtimeDir).catch(() => [])) {
+    for (const id of await readdir(join(runtimeDir, owner)).catch(() => [])) {
+      const directory = join(runtimeDir, owner, id);
+      if (id.startsWith(unfinished) || (await isAlive(join(directory, socketName)))) continue;
+      dead.push({ name: `${owner}.${id}`, directory });
+    }
   }
   return dead;
 }
@@ -98,6 +97,8 @@ export async function removeInstance(directory: string): Promise<void> {
   // All of ours are in a namespace of their own. Whatever this one is, its files must not be removed with the rest.
   if (mounts.includes(` ${directory}/`)) throw new Error(`Something is mounted below "${directory}"`);
   await rm(directory, { recursive: true, force: true });
+  // Goes with the last of its starts.
+  await rmdir(dirname(directory)).catch(() => {});
 }
 
 async function close(server: Server, directory: string): Promise<void> {

@@ -4,16 +4,14 @@ import { listDeadInstances, removeInstance } from './instance.js';
 import { removeCgroup } from './sandbox.js';
 
 /**
- * Removes what earlier starts of a server left: their processes, cgroups and directories. Their mounts went with them.
+ * Removes what servers left that were killed: their processes, cgroups and directories. Their mounts went with them.
+ * Whose they were makes no difference, because it is certain that they are gone.
  *
  * @returns how many sandboxes there were
  */
-export async function reapInstances(options: {
-  readonly runtimeDir: string;
-  readonly ownerId: string;
-}): Promise<number> {
+export async function reapInstances(runtimeDir: string): Promise<number> {
   let count = 0;
-  for (const { name, directory } of await listDeadInstances(options.runtimeDir, options.ownerId)) {
+  for (const { name, directory } of await listDeadInstances(runtimeDir)) {
     const cgroups = openCgroups(readHierarchy(), name);
     const left = cgroups.list();
     await Promise.all(left.map(removeCgroup));
