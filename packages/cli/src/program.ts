@@ -1,4 +1,6 @@
 import { Command } from 'commander';
+import { addDoctorCommand } from './commands/doctor.js';
+import { addImagesCommand } from './commands/images.js';
 import { addRunCommand } from './commands/run.js';
 import { addServeCommand } from './commands/serve.js';
 import { addVersionCommand } from './commands/version.js';
@@ -16,5 +18,7 @@ export function buildProgram(context: Context = processContext()): Command {
   addRunCommand(program, context);
   addServeCommand(program, context);
   addVersionCommand(program, context);
+  addDoctorCommand(program, context);
+  addImagesCommand(program, context);
   return program;
 }

@@ -20,7 +20,8 @@ test.each([...documented])('the help of "python-executor %s" is as documented', 
   expect(await helpOf(words)).toBe(help);
 });
 
-test('every command is documented', async () => {
+// A process for each command, one after the other.
+test('every command is documented', { timeout: 30_000 }, async () => {
   expect(await commandsOf('')).toEqual([...documented.keys()].filter((words) => words !== ''));
 });
 
@@ -34,7 +35,9 @@ async function helpOf(words: string): Promise<string> {
 
 /** Commands and their own commands, in the order of the help. */
 async function commandsOf(words: string): Promise<string[]> {
-  const [, list = ''] = (await helpOf(words)).split('\nCommands:\n');
+  const [, afterTitle = ''] = (await helpOf(words)).split('\nCommands:\n');
+  // Examples may follow.
+  const [list = ''] = afterTitle.split('\n\n');
   const names = [...list.matchAll(/^ {2}(\S+)/gm)].map(([, name]) => name as string).filter((name) => name !== 'help');
   const found: string[] = [];
   for (const name of names) {

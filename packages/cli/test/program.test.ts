@@ -13,7 +13,7 @@ describe('version', () => {
 describe('help', () => {
   it('is there for everything, with the global flags', () => {
     const program = buildProgram();
-    expect(program.commands.map((command) => command.name())).toEqual(['run', 'serve', 'version']);
+    expect(program.commands.map((command) => command.name())).toEqual(['run', 'serve', 'version', 'doctor', 'images']);
     for (const command of program.commands) {
       expect(command.helpInformation()).toContain('--server <url>');
     }

@@ -1,7 +1,7 @@
-import type { ConfigError as ConfigErrorType } from '@python-executor/server';
 import type { Command } from 'commander';
+import { readConfiguration } from '../configuration.js';
 import type { Context } from '../context.js';
-import { ServerError, UsageError } from '../failure.js';
+import { ServerError } from '../failure.js';
 import { parseWholeNumber } from '../flags.js';
 
 interface ServeFlags {
@@ -37,8 +37,8 @@ export function addServeCommand(program: Command, context: Context): void {
 
 async function serve(flags: ServeFlags, context: Context): Promise<void> {
   // Loaded here, so that the other commands need not wait for the whole service to load.
-  const { ConfigError, readConfig, startServer } = await import('@python-executor/server');
-  const config = readOrRefuse(() => readConfig(environmentOf(flags, context)), ConfigError);
+  const { startServer } = await import('@python-executor/server');
+  const config = await readConfiguration(environmentOf(flags, context));
   const stopped = firstStopSignal();
   const server = await startServer(config).catch((error: unknown) => {
     throw new ServerError(`Cannot start the service: ${error instanceof Error ? error.message : error}`, {
@@ -57,14 +57,6 @@ function environmentOf(flags: ServeFlags, context: Context): Context['environmen
     ...(flags.host !== undefined && { PYEXEC_HOST: flags.host }),
     ...(flags.port !== undefined && { PYEXEC_PORT: String(flags.port) }),
   };
-}
-
-function readOrRefuse<Config>(read: () => Config, ConfigError: typeof ConfigErrorType): Config {
-  try {
-    return read();
-  } catch (error) {
-    throw error instanceof ConfigError ? new UsageError(error.message, { cause: error }) : error;
-  }
 }
 
 /** npx passes Ctrl-C on to us, who have had it from the terminal already. */

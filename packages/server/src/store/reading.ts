@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { ExecutionEvent, OutputEvent } from '@python-executor/contract';
 import type { Database, Statement } from 'libsql';
-import type { ArchiveRecord, PendingRecord } from './messages.js';
+import { type ArchiveRecord, notResumed, type PendingRecord } from './messages.js';
 
 /** Reads what {@link Writer} has written. */
 export class Reader {
@@ -18,7 +18,7 @@ export class Reader {
     this.#pending = database
       .prepare(
         `SELECT id, job, archive, archive_path, archive_bytes, archive_files
-         FROM jobs JOIN executions ON key = execution WHERE status = 'pending' ORDER BY key`,
+         FROM jobs JOIN executions ON key = execution WHERE status = 'pending' AND job <> '${notResumed}' ORDER BY key`,
       )
       .raw();
   }
