@@ -79,7 +79,7 @@ describe('many executions', () => {
         await expect(abandoned).rejects.toThrow();
       },
     ];
-    await inParallel(45, 8, (index) => (kinds[index % kinds.length] as (typeof kinds)[number])(index));
+    await inParallel(27, 8, (index) => (kinds[index % kinds.length] as (typeof kinds)[number])(index));
     await idle();
   });
 });

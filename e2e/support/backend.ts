@@ -15,7 +15,14 @@ export interface BackendView {
 
 const dockerView: BackendView = {
   async sandboxes(ownerId) {
-    return linesOf(await docker('ps', '--all', '--quiet', '--no-trunc', '--filter', ownedBy(ownerId)));
+    const lines = linesOf(
+      await docker('ps', '--all', '--no-trunc', '--filter', ownedBy(ownerId), '--format', '{{.ID}} {{.Status}}'),
+    );
+    const ids = lines.map(async (line) => {
+      const [id = ''] = line.split(' ');
+      return !line.endsWith('Removal In Progress') || (await exists(id)) ? [id] : [];
+    });
+    return (await Promise.all(ids)).flat();
   },
   describe(ownerId) {
     return docker('ps', '--all', '--filter', ownedBy(ownerId), '--format', '{{.ID}} {{.Status}}, made {{.CreatedAt}}');
@@ -28,6 +35,14 @@ const dockerView: BackendView = {
     return [...volumes.map((name) => `volume ${name}`), ...left.map((name) => `cgroup ${name}`)];
   },
 };
+
+/** An engine of version 20 may list a container for ever that two had removed at once and that is long gone. */
+function exists(id: string): Promise<boolean> {
+  return docker('inspect', '--format', '{{.Id}}', id).then(
+    () => true,
+    () => false,
+  );
+}
 
 function ownedBy(ownerId: string): string {
   return `label=python-executor.owner=${ownerId}`;
