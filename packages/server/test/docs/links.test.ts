@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readDocument, root } from './document.js';
 
-const folders = ['docs', 'clients/python', 'deploy', 'bench'];
+const folders = ['docs', 'clients/python', 'bench'];
 const documents = ['', ...folders].flatMap((folder) =>
   readdirSync(new URL(`./${folder}/`, root), { recursive: folder === 'docs', encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
