@@ -76,7 +76,7 @@ ensure_image() {
     ensure_packages mmdebstrap=mmdebstrap
     say "no registry answers: building $name from Debian packages (half a minute)"
     mkdir -p "$cache"
-    mmdebstrap --quiet --variant=minbase --include=python3,python3-pip,python3-venv,ca-certificates \
+    mmdebstrap --quiet --format=tar --variant=minbase --include=python3,python3-pip,python3-venv,ca-certificates \
       "$suite" "$tar.part"
     mv "$tar.part" "$tar"
   fi
