@@ -51,6 +51,14 @@ export function readProcesses(path: string): readonly number[] {
   return below.length === 0 ? own : [...own, ...below];
 }
 
+/** Moves the processes of one cgroup of version 2, but not those below it, to another. */
+export function moveProcesses(from: string, to: string): void {
+  for (const processId of (readText(join(from, 'cgroup.procs')) ?? '').split('\n').filter(Boolean)) {
+    // One that has just ended need not move.
+    ignoring(['ESRCH'], () => write(join(to, 'cgroup.procs'), processId));
+  }
+}
+
 /** Kills processes one by one; one that is gone already is fine. */
 export function killEach(processIds: readonly number[], except: number | undefined): void {
   for (const processId of processIds) {

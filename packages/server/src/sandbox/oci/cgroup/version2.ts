@@ -4,15 +4,17 @@ import {
   killEach,
   listDirectories,
   makeDirectory,
+  moveProcesses,
   readNumber,
   readProcesses,
-  readText,
   removeDirectory,
   write,
   writeIfThere,
 } from './directory.js';
 
 const controllers = '+cpu +memory +pids';
+/** How often the processes of a container's root are moved out of it before that is given up. */
+const movesMax = 10;
 
 /** Cgroups of version 2: one directory with every controller. */
 export function createVersion2(root: string, name: string): Cgroups {
@@ -50,16 +52,16 @@ function passOn(directory: string): void {
  * beside ours.
  */
 function passOnFromRoot(root: string): void {
-  try {
-    passOn(root);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
-    const home = join(root, 'init');
-    makeDirectory(home);
-    for (const processId of (readText(join(root, 'cgroup.procs')) ?? '').split('\n').filter(Boolean)) {
-      writeIfThere(join(home, 'cgroup.procs'), processId);
+  const home = join(root, 'init');
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return passOn(root);
+    } catch (error) {
+      // Some fork while the others move.
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || attempt > movesMax) throw error;
     }
-    passOn(root);
+    makeDirectory(home);
+    moveProcesses(root, home);
   }
 }
 

@@ -1,0 +1,20 @@
+import { vi } from 'vitest';
+
+/** Emulated, everything takes up to ten times as long; what a test waits for happens all the same. */
+const slowness = 10;
+const timeouts = { testTimeout: 600_000, hookTimeout: 600_000 };
+
+// Files that set the time that they usually take get this one instead.
+const { setConfig, waitFor, waitUntil } = vi;
+vi.setConfig = (config) => setConfig({ ...config, ...timeouts });
+setConfig(timeouts);
+
+type Waiting = Parameters<typeof waitFor>[1];
+
+function prolong(options: Waiting = {}): Waiting {
+  const { timeout = 1_000, ...rest } = typeof options === 'number' ? { timeout: options } : options;
+  return { ...rest, timeout: timeout * slowness };
+}
+
+vi.waitFor = (condition, options) => waitFor(condition, prolong(options));
+vi.waitUntil = (condition, options) => waitUntil(condition, prolong(options));
