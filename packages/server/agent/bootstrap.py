@@ -15,13 +15,12 @@ os.unlink(%(directory)r + "/sitecustomize.pyc")
 os.rmdir(%(directory)r)
 pristine = set(sys.modules)
 exec(compile(%(agent)r, "<agent>", "exec", dont_inherit=True))
-values = sys.modules["agent.zygote"].serve()
-# Python clears a program's objects at the end by collecting garbage, those that were frozen too.
-sys.modules["gc"].unfreeze()
-# Kept in these globals: what nothing refers to is garbage, which the program could count.
+serve = sys.modules["agent.zygote"].serve
+# Before any fork, and kept in these globals: what nothing refers to is garbage, which a program could count.
 agent_modules = [sys.modules.pop(name) for name in set(sys.modules) - pristine]
 %(waiter)s
-wait(*values)
+reporter = prepare()
+wait(reporter, *serve())
 pass_on()
 """
 

@@ -2,7 +2,7 @@
 
 import os
 
-FILES = {
+COUNTER_FILES = {
     "cpu": ("/sys/fs/cgroup/cpuacct/cpuacct.usage", "/sys/fs/cgroup/cpu.stat"),
     "peak": ("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup/memory.peak"),
     "oom": ("/sys/fs/cgroup/memory/memory.oom_control", "/sys/fs/cgroup/memory.events"),
@@ -10,18 +10,21 @@ FILES = {
 
 
 class Counters:
-    """Opens the files once, so that reading them at the end of a run costs next to nothing."""
+    """Opens the files once, so that reading them at the end of a run costs next to nothing.
 
-    def __init__(self):
+    ``files``: where each counter may be, none where the host counts by itself.
+    """
+
+    def __init__(self, files):
         self.descriptors = {}
-        for name, paths in FILES.items():
+        for name, paths in files.items():
             for path in paths:
                 try:
                     self.descriptors[name] = os.open(path, os.O_RDONLY)
                     break
                 except OSError:
                     pass
-        self.complete = len(self.descriptors) == len(FILES)
+        self.complete = len(self.descriptors) == len(COUNTER_FILES)
 
     def cpu_us(self):
         """CPU time of the sandbox so far; where that cannot be seen, that of the processes reaped so far."""

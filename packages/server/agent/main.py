@@ -11,7 +11,7 @@ import time
 import _signal
 
 from agent.channel import Channel, HostGone
-from agent.counters import Counters
+from agent.counters import COUNTER_FILES, Counters
 from agent.job import WORK, Job
 from agent.privileges import USER_ID, drop_privileges, hide_from_user
 from agent.process import Interpreter, NewInterpreter, Process, forget_coerced_locale, read_initial_environment
@@ -41,7 +41,7 @@ def main(privilege):
     # After pre_commands the interpreter's start-up may find other things than before.
     ahead = None if privilege == "setup" else start_interpreter
     try:
-        Agent(channel, ahead).serve()
+        Agent(channel, ahead, Counters(COUNTER_FILES)).serve()
     except HostGone:
         pass
     finally:
@@ -67,11 +67,12 @@ class Agent:
     """One job, from the first frame to the last.
 
     ``ahead`` starts the interpreter that waits for the job; None: there are pre_commands, which the agent runs as root
-    of the sandbox, and only then an interpreter, as the user.
+    of the sandbox, and only then an interpreter, as the user. ``counters``: of the sandbox, see counters.py.
     """
 
-    def __init__(self, channel, ahead):
+    def __init__(self, channel, ahead, counters):
         self.channel = channel
+        self.counters = counters
         self.owner = USER_ID if ahead is None else None
         self.prepare = drop_privileges if ahead is None else None
         self.reports = Reports()
@@ -79,13 +80,13 @@ class Agent:
 
     def serve(self):
         hide_from_user()
-        counters = Counters()
         if self.interpreter is not None:
             self.interpreter.wait_until_ready()
         self.channel.send(b"R")
         job = Job()
         job.receive(self.channel, self.owner)
         began_ns = time.monotonic_ns()
+        counters = self.counters
         cpu_us_before = counters.cpu_us()
         ending = self._run(job)
         ending["wall_us"] = (time.monotonic_ns() - began_ns) // 1000

@@ -52,7 +52,7 @@ class Interpreter(Process):
         control, self.control = os.pipe()
         self.ready, ready = os.pipe()
         directory = new_directory()
-        write_waiter(directory, "wait(*%r)" % ((control, ready, report_name, directory),))
+        write_waiter(directory, "wait(prepare(), *%r)" % ((control, ready, report_name),))
         environment = put_on_path(directory, environment)
         super().__init__([INTERPRETER, "main.py"], environment, inherited=(control, ready))
         os.close(control)
@@ -92,8 +92,8 @@ class NewInterpreter(Process):
     def __init__(self, job, report_name, prepare=None):
         environment = job.environment()
         directory = new_directory()
-        values = (report_name, directory, environment.get("PYTHONPATH"), job.eval_last_expr)
-        write_waiter(directory, "begin(*%r)" % (values,))
+        values = (report_name, environment.get("PYTHONPATH"), job.eval_last_expr)
+        write_waiter(directory, "begin(prepare(), *%r)" % (values,))
         if prepare is not None:
             os.chown(directory, USER_ID, USER_ID)
         arguments = [INTERPRETER, job.entrypoint] + job.args
@@ -193,7 +193,8 @@ def write_waiter(directory, call):
     os.mkdir(directory, 0o755)
     target = os.open(directory + "/sitecustomize.py", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
-        os.write(target, ("%s\n%s\npass_on()\n" % (WAITER_SOURCE, call)).encode())
+        text = "%s\nforget(%r)\n%s\npass_on()\n" % (WAITER_SOURCE, directory, call)
+        os.write(target, text.encode())
     finally:
         os.close(target)
     # Python would write a __pycache__ beside it.

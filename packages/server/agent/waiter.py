@@ -1,22 +1,29 @@
 """The ``sitecustomize`` of the program's interpreter, which then lets Python run the program by itself.
 
-The text of expression.py stands before this one; after it follow a call of ``wait`` or ``begin``, and one of
-``pass_on``. Nothing of it may be left for the program to see: no module, no path, no variable, no descriptor, no file,
+The texts of expression.py and leave.py stand before this one; after it follow a call of ``wait`` or ``begin``, and one
+of ``pass_on``. Nothing of it may be left for the program to see: no module, no path, no variable, no descriptor, no file,
 no frame.
 """
 
 kept = []
 
 
-def wait(control, ready, report_name, directory=None):
-    """Waits for the job. ``directory`` is where this text lies, None when the interpreter has forgotten it already."""
+def prepare():
+    """Does what need not wait until it is known which process is to be the program."""
     import os
     import sys
 
-    if directory is not None:
-        forget(directory)
-    report = make_report(os, sys, report_name)
-    report_error_at_exit(os, sys, report)
+    reporter = Reporter(os, import_unseen(sys, "_socket"))
+    work_at_exit(os, sys, reporter)
+    return reporter
+
+
+def wait(reporter, control, ready, report_name):
+    """Waits for the job."""
+    import os
+    import sys
+
+    reporter.begin(report_name)
     job = receive_job(os, control, ready)
     # What this interpreter decided for itself in the C locale, any other would have.
     coerced = os.environ.get("LC_CTYPE")
@@ -28,26 +35,25 @@ def wait(control, ready, report_name, directory=None):
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[1:] = job["argv"]
     if job["eval_last_expr"]:
-        capture_last_expression(os, sys, import_unseen(sys, "_ast"), report)
+        capture_last_expression(os, sys, import_unseen(sys, "_ast"), reporter.report)
 
 
-def begin(report_name, directory, python_path, eval_last_expr):
+def begin(reporter, report_name, python_path, eval_last_expr):
     """In an interpreter that was started for its job: only prepares the reports."""
     import os
     import sys
 
-    forget(directory)
     if python_path is None:
         del os.environ["PYTHONPATH"]
     else:
         os.environ["PYTHONPATH"] = python_path
-    report = make_report(os, sys, report_name)
-    report_error_at_exit(os, sys, report)
+    reporter.begin(report_name)
     if eval_last_expr:
-        capture_last_expression(os, sys, import_unseen(sys, "_ast"), report)
+        capture_last_expression(os, sys, import_unseen(sys, "_ast"), reporter.report)
 
 
 def forget(directory):
+    """Removes the traces of this text, which lies in a directory of its own."""
     import os
     import sys
 
@@ -80,27 +86,37 @@ def receive_job(os, control, ready):
     return marshal.loads(message)
 
 
-def make_report(os, sys, name):
-    # Loaded now, while no module of the program can be in its place.
-    _socket = import_unseen(sys, "_socket")
-    pid = os.getpid()
+class Reporter:
+    """Tells the agent what it cannot see from outside. Only the process of the program itself does, not its forks."""
 
-    def report(kind, data):
-        if os.getpid() != pid:
+    def __init__(self, os, _socket):
+        # Loaded before, while no module of the program can be in its place.
+        self.socket = _socket
+        self.getpid = os.getpid
+        self.pid = self.name = None
+
+    def begin(self, name):
+        self.pid = self.getpid()
+        self.name = name
+
+    def is_program(self):
+        return self.getpid() == self.pid
+
+    def report(self, kind, data):
+        if not self.is_program():
             return
-        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        connection = self.socket.socket(self.socket.AF_UNIX, self.socket.SOCK_STREAM)
         try:
-            connection.connect(name)
-            connection.sendall(kind + data, _socket.MSG_NOSIGNAL)
+            connection.connect(self.name)
+            connection.sendall(kind + data, self.socket.MSG_NOSIGNAL)
         except OSError:
             pass
         finally:
             connection.close()
 
-    return report
 
-
-def report_error_at_exit(os, sys, report):
+def work_at_exit(os, sys, reporter):
+    """Has the exception that ended the program reported, and the process ended early, after all exit handlers."""
     itertools = import_unseen(sys, "itertools")
     starmap, compress, chain = itertools.starmap, itertools.compress, itertools.chain
     # Before Python 3.10 the handlers belong to this module object: another import would make another.
@@ -129,7 +145,7 @@ def report_error_at_exit(os, sys, report):
         profiles.append((profile,))
         try:
             text = "%s\0%s" % (type(error).__name__, line_of(error) or "")
-            report(b"E", text.encode("utf-8", "backslashreplace"))
+            reporter.report(b"E", text.encode("utf-8", "backslashreplace"))
         except Exception:
             pass  # The exception's own attributes may do anything.
 
@@ -145,8 +161,13 @@ def report_error_at_exit(os, sys, report):
         errors, call(sys.gettrace), call(sys.getprofile), call(sys.settrace, None), call(sys.setprofile, None)
     )
     resume = chain(starmap(sys.settrace, traces), starmap(sys.setprofile, profiles))
+    nothing = [type(None)]
+    untraced = compress(
+        compress([()], map(isinstance, call(sys.gettrace), nothing)), map(isinstance, call(sys.getprofile), nothing)
+    )
+    leaving = starmap(prepare_to_leave(os, sys, reporter.is_program), untraced)
     # Registered first, so run last, when the program's own handlers have run.
-    atexit.register([].extend, chain(starmap(report_error, reports), resume))
+    atexit.register([].extend, chain(starmap(report_error, reports), resume, leaving))
 
 
 def import_unseen(sys, name):

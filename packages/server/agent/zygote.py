@@ -11,6 +11,7 @@ sandbox, as ``key=value`` words:
 * ``mask=PATH``, ``readonly=PATH``: what not to show, and not to let change
 """
 
+import fcntl
 import gc
 import os
 import select
@@ -21,6 +22,7 @@ import _socket
 
 from agent import namespaces
 from agent.channel import Channel, HostGone
+from agent.counters import Counters
 from agent.main import Agent
 from agent.privileges import drop_privileges, hide_from_user
 from agent.process import (
@@ -142,7 +144,8 @@ def become_sandbox(connection):
         channel = Channel(3, 3)
         reset_signals()
         isolate(describe(channel))
-        Agent(channel, fork_interpreter).serve()
+        # A sandbox sees no cgroup; the host counts.
+        Agent(channel, fork_interpreter, Counters({})).serve()
     except Program:
         raise
     except HostGone:
@@ -220,8 +223,6 @@ def join_cgroup(name):
 
 def bring_up_loopback():
     """Sets the interface up that every network namespace is made with, as an engine does."""
-    import fcntl
-
     SIOCSIFFLAGS, IFF_UP = 0x8914, 1
     socket = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
     fcntl.ioctl(socket.fileno(), SIOCSIFFLAGS, b"lo".ljust(16, b"\0") + IFF_UP.to_bytes(2, sys.byteorder) + bytes(22))

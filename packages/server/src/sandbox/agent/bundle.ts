@@ -48,7 +48,7 @@ export function bundleAgent(): string {
     const condition = conditions[name];
     lines.push(condition === undefined ? load(name) : `if ${condition}:\n    ${load(name)}`);
     if (name === 'process')
-      lines.push(`sys.modules["agent.process"].WAITER_SOURCE = ${literal('expression', 'waiter')}`);
+      lines.push(`sys.modules["agent.process"].WAITER_SOURCE = ${literal('expression', 'leave', 'waiter')}`);
   }
   lines.push('if __name__ == "__main__":\n    sys.modules["agent.main"].main(*sys.argv[1:])');
   return `${lines.join('\n')}\n`;

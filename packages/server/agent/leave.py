@@ -1,0 +1,92 @@
+"""Ending a program's process once nothing of the program is left in it, for waiter.py.
+
+After a program, Python clears every module and then every type that it has, to free memory that the kernel frees anyway.
+In a fork each page that this writes to must be copied first, which takes longer than all else that happens in a short
+run. Here Python does what a program can notice by its own code and in its own order: exit handlers, flushing, garbage
+collection, clearing the program's modules. Only the modules that were there before the program stay as they are, and
+the process ends where the clearing of Python's own types would begin.
+
+Whenever anything is unusual, nothing of this happens and Python ends the process by itself.
+"""
+
+# Extension modules that let C code of others run, or leave something to do for the end of the process.
+UNUSUAL = ("_ctypes", "_curses", "_interpreters", "_tkinter", "_xxsubinterpreters", "readline")
+
+
+class Gone:
+    """Calls a function as soon as nothing refers to it any more."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call):
+        self.call = call
+
+    def __del__(self):
+        self.call()
+
+
+def prepare_to_leave(os, sys, is_program):
+    """A function that ends this process in place of Python, where it can, after the last exit handler."""
+    modules = sys.modules
+    main, builtins, module_type = modules["__main__"], modules["builtins"], type(sys)
+    before = {
+        name: module
+        for name, module in modules.items()
+        if name not in ("sys", "builtins", "__main__", "sitecustomize")
+    }
+    # Python clears the module of the first of these names last.
+    names = [name for name in list(modules)[:3] if name in before]
+    sizes = len(vars(sys)), len(vars(builtins))
+    streams = sys.stdin, sys.stdout, sys.stderr
+    count_threads, end_process = modules["_thread"]._count, os._exit
+
+    def leave():
+        try:
+            if is_program() and is_usual():
+                for stream in streams[1:]:
+                    stream.flush()
+                # Set to None when Python begins to clear modules.
+                sys.__interactivehook__ = Gone(begin)
+        except Exception:
+            pass  # Python comes upon it by itself.
+
+    def is_usual():
+        """Whether the program ended at the end of its file, with exit code 0, and left the interpreter as it was."""
+        namespace = vars(main)
+        # Python sets __file__ for the time from the first to the last line, and sys.exit() ends within it.
+        return (
+            "__file__" not in namespace
+            and "__name__" in namespace
+            and len(names) == 1
+            and sys.modules is modules
+            and (len(vars(sys)), len(vars(builtins))) == sizes
+            and (sys.stdin, sys.stdout, sys.stderr) == streams
+            and (sys.__stdin__, sys.__stdout__, sys.__stderr__) == streams
+            and count_threads() == 0
+            and not any(is_unusual(*item) for item in modules.items() if item[0] not in before)
+        )
+
+    def is_unusual(name, module):
+        file = vars(module).get("__file__") if type(module) is module_type else None
+        if not isinstance(file, str) or not file.endswith(".so"):
+            return False
+        return name in UNUSUAL or "/lib-dynload/" not in file
+
+    def begin():
+        for name, module in before.items():
+            if modules.get(name) is module:
+                modules[name] = None
+        last = modules[names[0]] = module_type("last")
+        vars(last)["gone"] = Gone(finish)
+        # Held until after the last of the program's modules.
+        sys.__interactivehook__ = last, before
+
+    def finish():
+        for stream in streams[1:]:
+            try:
+                stream.flush()
+            except Exception:
+                pass
+        end_process(0)
+
+    return leave
