@@ -20,18 +20,22 @@ serve = sys.modules["agent.zygote"].serve
 agent_modules = [sys.modules.pop(name) for name in set(sys.modules) - pristine]
 %(waiter)s
 reporter = prepare()
-wait(reporter, *serve())
+wait(reporter, *serve(%(description)r))
 pass_on()
 """
 
 
-def start_zygote():
-    """Executes the interpreter, with the agent and the zygote as its sitecustomize. Never returns."""
+def start_zygote(description):
+    """Executes the interpreter, with the agent and the zygote as its sitecustomize. Never returns.
+
+    ``description``: what all sandboxes have in common; see zygote.py.
+    """
     # "python3 -I -S -c SOURCE zygote": the agent's own text.
     with open("/proc/self/cmdline", "rb") as line:
         agent = line.read().split(b"\0")[4].decode()
     directory = "/tmp/." + os.urandom(12).hex()
-    source = _START % {"directory": directory, "agent": agent, "waiter": WAITER_SOURCE}
+    values = {"directory": directory, "agent": agent, "waiter": WAITER_SOURCE, "description": description}
+    source = _START % values
     code = compile(source, "sitecustomize", "exec", dont_inherit=True)
     magic = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER
     os.mkdir(directory, 0o755)

@@ -21,15 +21,15 @@ from agent.run import Follower, Output, Stdin
 SHELL = "/bin/sh"
 
 
-def main(privilege):
+def main(privilege, *description):
     """``privilege``: "program" or "setup".
 
-    "zygote" makes an interpreter that sandboxes are forked from (zygote.py).
+    "zygote" makes an interpreter that sandboxes are forked from (zygote.py), all according to ``description``.
     """
     if privilege == "zygote":
         from agent.bootstrap import start_zygote
 
-        start_zygote()
+        start_zygote(*description)
     # Of all signals only those with a handler reach pid 1, and Python installs one for this.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     channel = _take_channel()

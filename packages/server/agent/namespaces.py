@@ -38,18 +38,17 @@ def unmount(target):
     call("umount2", target.encode(), MNT_DETACH)
 
 
-def mask(path):
-    """Hides a file behind /dev/null, a directory behind an empty one. What is not there needs no hiding."""
-    if os.path.isdir(path):
-        mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0")
-    elif os.path.exists(path):
-        mount("/dev/null", path, "", MS_BIND)
+def hide_directory(path):
+    mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0")
+
+
+def hide_file(path):
+    mount("/dev/null", path, "", MS_BIND)
 
 
 def make_readonly(path):
-    if os.path.exists(path):
-        mount(path, path, "", MS_BIND)
-        mount(path, path, "", MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount(path, path, "", MS_BIND)
+    mount(path, path, "", MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 
 # Numbers of the system calls that make or enter namespaces and change mounts, and of those with the flags to do so.

@@ -3,12 +3,14 @@
 It is pid 1 of a container of its own, with the root file system of its sandboxes, and the root of its user namespace.
 It is a ``python3 main.py`` that stands still inside its own start-up, as the interpreter of every program does: the
 process that becomes a program falls through from there. One connection to its socket is one sandbox: the connection is
-the channel of the sandbox's agent, and closing it ends the sandbox. The first line of the host on it describes the
-sandbox, as ``key=value`` words:
+the channel of the sandbox's agent, and closing it ends the sandbox. The first line of the host on it says how this
+sandbox differs from others, as ``key=value`` words:
 
 * ``cgroup=NAME``: of a directory in every cgroup tree; joined before anything else
-* ``mount=TYPE:TARGET:FLAGS:OPTIONS``: takes the place of what is mounted there
-* ``mask=PATH``, ``readonly=PATH``: what not to show, and not to let change
+* ``mount=TYPE:TARGET:FLAGS:OPTIONS``: what is mounted there
+
+The zygote itself is started with such words for what all sandboxes have in common. Besides ``mount`` these are
+``mask=PATH`` and ``readonly=PATH``: what not to show, and not to let change.
 """
 
 import fcntl
@@ -46,16 +48,17 @@ POLLRDHUP = 0x2000
 INITIAL_ENVIRONMENT = read_initial_environment()
 
 
-def serve():
+def serve(description):
     """Serves connections for ever. Returns only in the process of a program, what the waiter is to wait with."""
     try:
-        Zygote().loop()
+        Zygote(parse(description)).loop()
     except Program as program:
         return program.values
 
 
 class Zygote:
-    def __init__(self):
+    def __init__(self, description):
+        self.steps = plan(description)
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
         self.listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         self.listener.bind(SOCKET)
@@ -99,7 +102,7 @@ class Zygote:
         namespaces.call("unshare", namespaces.CLONE_NEWPID)
         pid = os.fork()
         if not pid:
-            become_sandbox(connection)
+            become_sandbox(connection, self.steps)
         namespaces.call("setns", self.pid_namespace, namespaces.CLONE_NEWPID)
         self.sandboxes[pid] = connection
         self.connections[connection] = pid
@@ -135,7 +138,7 @@ def fork_interpreter(report_name):
     return interpreter
 
 
-def become_sandbox(connection):
+def become_sandbox(connection, steps):
     """In the first process of a new sandbox: gives up everything else, then is its agent. Never returns."""
     try:
         # Descriptors 0 to 2 lead to the container's log; all others belong to the zygote and to neighbours.
@@ -143,7 +146,7 @@ def become_sandbox(connection):
         os.closerange(4, DESCRIPTORS_MAX)
         channel = Channel(3, 3)
         reset_signals()
-        isolate(describe(channel))
+        isolate(parse(read_line(channel)), steps)
         # A sandbox sees no cgroup; the host counts.
         Agent(channel, fork_interpreter, Counters({})).serve()
     except Program:
@@ -155,20 +158,49 @@ def become_sandbox(connection):
     os._exit(0)
 
 
-def describe(channel):
-    """The first line on the connection as a list of (key, value)."""
+def read_line(channel):
+    """The first line on the connection."""
     while b"\n" not in channel.buffer:
         if len(channel.buffer) > DESCRIPTION_BYTES_MAX:
             raise ValueError("description of more than %d bytes" % DESCRIPTION_BYTES_MAX)
         channel.fill()
     line, _, rest = bytes(channel.buffer).partition(b"\n")
     channel.buffer[:] = rest
-    return [tuple(word.split("=", 1)) for word in line.decode().split()]
+    return line.decode()
 
 
-def isolate(description):
+def parse(description):
+    """Words as a list of (key, value)."""
+    return [tuple(word.split("=", 1)) for word in description.split()]
+
+
+def plan(description):
+    """What to do for every sandbox, as a list of functions with their arguments, and done for the zygote where it can be.
+
+    A file that this kernel does not have needs no masking. What a sandbox mounts anew is unmounted here, once for all.
+    """
+    steps = []
+    os.chdir("/")
+    namespaces.unmount("/work")
+    for key, value in description:
+        if key == "mount":
+            kind, target, flags, options = value.split(":")
+            namespaces.unmount(target)
+            steps.append((namespaces.mount, (kind, target, kind, int(flags), options)))
+        elif key == "mask" and os.path.isdir(value):
+            steps.append((namespaces.hide_directory, (value,)))
+        elif key == "mask" and os.path.exists(value):
+            steps.append((namespaces.hide_file, (value,)))
+        elif key == "readonly" and os.path.exists(value):
+            steps.append((namespaces.make_readonly, (value,)))
+        elif key not in ("mask", "readonly"):
+            raise ValueError("description has %r" % key)
+    return steps
+
+
+def isolate(description, steps):
     """Leaves everything that the zygote shares with its sandboxes but the root file system, read-only as it is."""
-    (key, cgroup), *steps = description
+    (key, cgroup), *mounts = description
     if key != "cgroup":
         raise ValueError("description begins with %r" % key)
     join_cgroup(cgroup)
@@ -181,17 +213,15 @@ def isolate(description):
         | namespaces.CLONE_NEWCGROUP,
     )
     mount_proc()
-    for key, value in steps:
-        if key == "mount":
-            kind, target, flags, options = value.split(":")
-            namespaces.unmount(target)
-            namespaces.mount(kind, target, kind, int(flags), options)
-        elif key == "mask":
-            namespaces.mask(value)
-        elif key == "readonly":
-            namespaces.make_readonly(value)
-        else:
+    # What else the zygote has lies on this one.
+    namespaces.unmount("/tmp")
+    for key, value in mounts:
+        if key != "mount":
             raise ValueError("description has %r" % key)
+        kind, target, flags, options = value.split(":")
+        namespaces.mount(kind, target, kind, int(flags), options)
+    for act, arguments in steps:
+        act(*arguments)
     bring_up_loopback()
     os.setsid()
     drop_privileges()

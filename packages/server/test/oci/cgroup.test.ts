@@ -59,12 +59,12 @@ test.each([
 
 test('limits are in force from the start, and a removed cgroup leaves nothing', () => {
   const cgroups = openCgroups(readHierarchy(), 'python-executor-test');
-  const cgroup = cgroups.create('limited', { memoryBytes: 64 << 20, cpuShares: 512, processesMax: 10 });
+  const cgroup = cgroups.create('limited', { memoryBytes: 64 << 20, cpuShares: 512, processesMax: 10 }, 'processes');
   const limit = (old: string, current: string) => readLimit('limited', old) ?? readLimit('limited', current);
   expect(limit('memory.limit_in_bytes', 'memory.max')).toBe(String(64 << 20));
   expect(['512', '20']).toContain(limit('cpu.shares', 'cpu.weight'));
   expect(limit('pids.max', 'pids.max')).toBe('10');
-  expect(cgroup.processes()).toEqual([]);
+  expect(cgroup.kill()).toBe(0);
   expect(cgroup.measure()).toMatchObject({ cpuMs: 0, oomKilled: false });
   expect(cgroups.list()).toHaveLength(1);
   cgroup.remove();
@@ -76,7 +76,7 @@ test('limits are in force from the start, and a removed cgroup leaves nothing', 
 
 test('limits that the kernel refuses leave nothing', () => {
   const cgroups = openCgroups(readHierarchy(), 'python-executor-test');
-  expect(() => cgroups.create('refused', { memoryBytes: -5, cpuShares: 512, processesMax: 10 })).toThrow();
+  expect(() => cgroups.create('refused', { memoryBytes: -5, cpuShares: 512, processesMax: 10 }, 'processes')).toThrow();
   expect(cgroups.list()).toEqual([]);
   cgroups.remove();
 });

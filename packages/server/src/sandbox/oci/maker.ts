@@ -6,9 +6,10 @@ import type { Sandbox } from '../backend.js';
 import { cpuSharesMin, memoryBytesMin } from '../containment.js';
 import type { RootFileSystem, UserRange } from '../rootfs/root.js';
 import { type BundleSettings, describeBundle } from './bundle.js';
-import type { Cgroup, CgroupLimits, Cgroups } from './cgroup/cgroups.js';
+import type { Cgroup, CgroupLimits, Cgroups, CgroupUse } from './cgroup/cgroups.js';
 import { type Launch, launchCommand, makesWritable, rootOf, writableOf } from './launch.js';
 import type { Room } from './room.js';
+import type { RuntimeTraits } from './runtime.js';
 import { removeTraces, type SandboxParts, startSandbox } from './sandbox.js';
 
 export interface SandboxRequest {
@@ -76,7 +77,7 @@ export function createMaker(options: MakerOptions): Maker {
       const launch = { ...options, id, spec, root, traits, openFilesMax, directory: own, stateDirectory };
       let cgroup: Cgroup | undefined;
       try {
-        cgroup = cgroups.create(id, limitsOf(spec, options));
+        cgroup = cgroups.create(id, limitsOf(spec, options), useOf(traits));
         return await start(launch, cgroup, request);
       } catch (error) {
         if (cgroup !== undefined)
@@ -107,6 +108,11 @@ export function limitsOf(spec: SandboxSpec, options: MakerOptions): CgroupLimits
     cpuShares: Math.max(spec.cpuShares, cpuSharesMin),
     processesMax: options.bundle.traits.processesMax(options.processesMax),
   };
+}
+
+/** Who is in the cgroup of a container. */
+export function useOf({ cgroups }: Pick<RuntimeTraits, 'cgroups'>): CgroupUse {
+  return cgroups === 'below' ? 'runtime' : 'processes';
 }
 
 /** Synchronous, because it is some writes into memory: waiting for them would take longer. */

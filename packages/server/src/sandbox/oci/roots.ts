@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { SandboxError } from '../../jobs/ports.js';
 import { parseImageReference } from '../docker/image.js';
 import { systemPath } from '../rootfs/executable.js';
@@ -33,7 +33,7 @@ export function createRoots(options: RootsOptions): Roots {
   async function attach(image: UnpackedImage): Promise<string> {
     const source = rootOfImage(imagesDir, image);
     // What was removed and added again is another directory.
-    const { ino, birthtimeMs } = await stat(source);
+    const { ino, birthtimeMs } = statSync(source);
     const key = `${source} ${ino} ${birthtimeMs}`;
     const known = attached.get(key);
     if (known !== undefined) return await known;
@@ -47,7 +47,7 @@ export function createRoots(options: RootsOptions): Roots {
     async find(name) {
       const reference = parseImageReference(name);
       if (reference === undefined) throw unavailable(name, 'its name is not valid');
-      const image = await findImage(imagesDir, name);
+      const image = findImage(imagesDir, name);
       if (image === undefined) {
         if (host !== undefined && hostImages.has(reference.text)) return host;
         throw unavailable(name, `add it with: python-executor images add ${reference.text}`);

@@ -65,7 +65,7 @@ export function counting(cgroup: Cgroup, isThere: () => boolean): Pick<Sandbox, 
   let cpuMsBefore = 0;
   return {
     beginCounting() {
-      cpuMsBefore = cgroup.measure()?.cpuMs ?? 0;
+      cpuMsBefore = cgroup.cpuMs() ?? 0;
     },
     async measure() {
       const measured = isThere() ? cgroup.measure() : undefined;
@@ -92,9 +92,8 @@ async function destroy(child: Child, ended: Promise<unknown>, parts: SandboxPart
 async function endRuntime(child: Child, ended: Promise<unknown>, cgroup: Cgroup): Promise<void> {
   const beganMs = performance.now();
   for (let pauseMs = 1; child.exitCode === null && child.signalCode === null; pauseMs *= 2) {
-    const others = cgroup.processes().filter((processId) => processId !== child.pid);
-    cgroup.kill(child.pid);
-    if (others.length === 0 || performance.now() - beganMs > runtimeGraceMs) child.kill('SIGKILL');
+    const killedCount = cgroup.kill(child.pid);
+    if (killedCount === 0 || performance.now() - beganMs > runtimeGraceMs) child.kill('SIGKILL');
     await Promise.race([ended, delay(pauseMs)]);
   }
 }
@@ -111,8 +110,7 @@ export async function removeCgroup(cgroup: Cgroup): Promise<void> {
   const deadlineMs = performance.now() + goneTimeoutMs;
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 100)) {
     try {
-      if (cgroup.processes().length > 0) cgroup.kill();
-      else return cgroup.remove();
+      if (cgroup.kill() === 0) return cgroup.remove();
     } catch (error) {
       // The last process has left it a moment before the directory can go.
       if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;

@@ -74,7 +74,11 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
   async function fork(request: SandboxRequest): Promise<Sandbox> {
     const zygote = await zygoteFor(request.root);
     const id = randomBytes(8).toString('hex');
-    const cgroup = cgroups.create(id, { ...limitsOf(request.spec, options), processesMax: options.processesMax });
+    const cgroup = cgroups.create(
+      id,
+      { ...limitsOf(request.spec, options), processesMax: options.processesMax },
+      'processes',
+    );
     let socket: Socket | undefined;
     try {
       for (const file of cgroup.joinFiles) permitJoin(file, bundle.users.first);

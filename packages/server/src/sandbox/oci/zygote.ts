@@ -10,7 +10,9 @@ import { systemPath } from '../rootfs/executable.js';
 import type { RootFileSystem } from '../rootfs/root.js';
 import { type BundleSettings, describeZygoteBundle } from './bundle.js';
 import type { Cgroup, Cgroups } from './cgroup/cgroups.js';
+import { describeForks } from './description.js';
 import { launchCommand } from './launch.js';
+import { useOf } from './maker.js';
 import type { Room } from './room.js';
 import { removeTraces } from './sandbox.js';
 
@@ -50,7 +52,7 @@ export async function startZygote(options: ZygoteOptions): Promise<Zygote> {
   const { cgroups, bundle, room } = options;
   const id = `z${randomBytes(7).toString('hex')}`;
   const directory = join(options.directory, 'sandboxes', id);
-  const cgroup = cgroups.create(id, { memoryBytes, cpuShares: 1024, processesMax });
+  const cgroup = cgroups.create(id, { memoryBytes, cpuShares: 1024, processesMax }, useOf(bundle.traits));
   const traces = { id, cgroup, directory, stateDirectory: options.stateDirectory };
   let child: ChildProcess | undefined;
   try {
@@ -87,7 +89,7 @@ function prepare(options: ZygoteOptions, directory: string, cgroup: Cgroup): str
     {
       root: root.path,
       environment: root.environment,
-      command: ['python3', '-I', '-S', '-c', options.agentSource, 'zygote'],
+      command: ['python3', '-I', '-S', '-c', options.agentSource, 'zygote', describeForks()],
       cgroupsPath: cgroup.runtimePath,
       binds: [
         { source: socketDirectory, destination: insideDirectory },

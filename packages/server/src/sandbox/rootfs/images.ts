@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ImageReference, parseImageReference } from '../docker/image.js';
 import { fetchImage } from './fetch.js';
@@ -78,14 +79,14 @@ export async function addImage(
 export async function listImages(directory: string): Promise<readonly UnpackedImage[]> {
   const names = await readdir(namesOf(directory)).catch(() => []);
   const files = names.filter((name) => name.endsWith('.json'));
-  const images = await Promise.all(files.map((file) => readImage(join(namesOf(directory), file))));
+  const images = files.map((file) => readImage(join(namesOf(directory), file)));
   return images.filter((image) => image !== undefined).sort((one, other) => (one.reference < other.reference ? -1 : 1));
 }
 
 /** @returns undefined when no image has the name */
-export async function findImage(directory: string, name: string): Promise<UnpackedImage | undefined> {
+export function findImage(directory: string, name: string): UnpackedImage | undefined {
   const reference = parseImageReference(name);
-  return reference === undefined ? undefined : await readImage(nameFile(directory, reference.text));
+  return reference === undefined ? undefined : readImage(nameFile(directory, reference.text));
 }
 
 /**
@@ -94,7 +95,7 @@ export async function findImage(directory: string, name: string): Promise<Unpack
  * @returns false when no image has the name
  */
 export async function removeImage(directory: string, name: string): Promise<boolean> {
-  const image = await findImage(directory, name);
+  const image = findImage(directory, name);
   if (image === undefined) return false;
   await rm(nameFile(directory, image.reference), { force: true });
   await removeUnnamed(directory, image);
@@ -122,7 +123,7 @@ function parse(name: string): ImageReference {
 
 /** Moves the files into their place, unless the same image is there already, and lets the name point to them. */
 async function publish(directory: string, image: UnpackedImage, unpacked: string): Promise<void> {
-  const previous = await findImage(directory, image.reference);
+  const previous = findImage(directory, image.reference);
   const root = rootOfImage(directory, image);
   for (const path of [namesOf(directory), rootsOf(directory)]) await mkdir(path, { recursive: true, mode: 0o700 });
   await rename(unpacked, root).catch((error: NodeJS.ErrnoException) => {
@@ -146,9 +147,11 @@ function nameFile(directory: string, reference: string): string {
   return join(namesOf(directory), `${createHash('sha256').update(reference).digest('hex').slice(0, 32)}.json`);
 }
 
-async function readImage(path: string): Promise<UnpackedImage | undefined> {
+/** Synchronous, and looking before reading: every sandbox asks, and most names belong to no image. */
+function readImage(path: string): UnpackedImage | undefined {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as UnpackedImage;
+    return JSON.parse(readFileSync(path, 'utf8')) as UnpackedImage;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

@@ -19,13 +19,20 @@ export interface Cgroup {
   readonly runtimePath: string;
   /** Undefined once the cgroup is removed. */
   measure(): Measured | undefined;
-  /** Process ids, those below it too. */
-  processes(): readonly number[];
-  /** Kills every process in it, and below, but for `except`. Some may take a moment to be gone. */
-  kill(except?: number): void;
+  /** The part of {@link measure} that tells of CPU time. */
+  cpuMs(): number | undefined;
+  /**
+   * Kills every process in it, and below, but for `except`. Some may take a moment to be gone.
+   *
+   * @returns how many there were
+   */
+  kill(except?: number): number;
   /** @throws Error while a process is in it */
   remove(): void;
 }
+
+/** Who is in a cgroup: processes that join it, or a runtime that makes another one below. */
+export type CgroupUse = 'processes' | 'runtime';
 
 /** The cgroups of one server, below one directory of its own. */
 export interface Cgroups {
@@ -33,7 +40,7 @@ export interface Cgroups {
    * @param name one path component
    * @throws Error when the kernel refuses; nothing is left then
    */
-  create(name: string, limits: CgroupLimits): Cgroup;
+  create(name: string, limits: CgroupLimits, use: CgroupUse): Cgroup;
   /** Every cgroup that is there, whoever made it. */
   list(): readonly Cgroup[];
   /** Removes the directory itself. @throws Error while there is a cgroup in it */

@@ -9,6 +9,11 @@ export function makeDirectory(path: string): void {
 /** Removes a cgroup and those below it. Nothing there is as good as removed. */
 export function removeDirectory(path: string): void {
   for (const child of listDirectories(path)) removeDirectory(join(path, child));
+  removeEmptyDirectory(path);
+}
+
+/** Removes a cgroup that has none below it. Nothing there is as good as removed. */
+export function removeEmptyDirectory(path: string): void {
   ignoring(['ENOENT'], () => rmdirSync(path));
 }
 
@@ -44,27 +49,34 @@ export function writeIfThere(path: string, value: number | string): boolean {
   );
 }
 
+/** Process ids in a cgroup, without those below it. */
+export function readOwnProcesses(path: string): readonly number[] {
+  return (readText(join(path, 'cgroup.procs')) ?? '').split('\n').filter(Boolean).map(Number);
+}
+
 /** Process ids in a cgroup and those below it. */
 export function readProcesses(path: string): readonly number[] {
-  const own = (readText(join(path, 'cgroup.procs')) ?? '').split('\n').filter(Boolean).map(Number);
+  const own = readOwnProcesses(path);
   const below = listDirectories(path).flatMap((child) => readProcesses(join(path, child)));
   return below.length === 0 ? own : [...own, ...below];
 }
 
 /** Moves the processes of one cgroup of version 2, but not those below it, to another. */
 export function moveProcesses(from: string, to: string): void {
-  for (const processId of (readText(join(from, 'cgroup.procs')) ?? '').split('\n').filter(Boolean)) {
+  for (const processId of readOwnProcesses(from)) {
     // One that has just ended need not move.
     ignoring(['ESRCH'], () => write(join(to, 'cgroup.procs'), processId));
   }
 }
 
-/** Kills processes one by one; one that is gone already is fine. */
-export function killEach(processIds: readonly number[], except: number | undefined): void {
-  for (const processId of processIds) {
+/** Kills processes one by one; one that is gone already is fine. Returns how many were to be killed. */
+export function killEach(processIds: readonly number[], except: number | undefined): number {
+  const others = processIds.filter((processId) => processId !== except);
+  for (const processId of others) {
     // Zero is what a process of another PID namespace looks like from this one.
-    if (processId !== except && processId > 0) ignoring(['ESRCH'], () => process.kill(processId, 'SIGKILL'));
+    if (processId > 0) ignoring(['ESRCH'], () => process.kill(processId, 'SIGKILL'));
   }
+  return others.length;
 }
 
 function ignoring<Value>(codes: readonly string[], action: () => Value): Value | undefined {

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import { type Cgroup, type CgroupLimits, type Cgroups, cgroupParent, runtimeChild } from './cgroups.js';
+import { type Cgroup, type CgroupLimits, type Cgroups, type CgroupUse, cgroupParent, runtimeChild } from './cgroups.js';
 import {
   killEach,
   listDirectories,
   makeDirectory,
   readNumber,
+  readOwnProcesses,
   readProcesses,
   removeDirectory,
+  removeEmptyDirectory,
   write,
   writeIfThere,
 } from './directory.js';
@@ -18,28 +20,29 @@ type Hierarchy1 = Extract<Hierarchy, { readonly version: 1 }>;
 export function createVersion1(hierarchy: Hierarchy1, name: string): Cgroups {
   const { limiting } = hierarchy;
   const below = `${cgroupParent}/${name}`;
-  const trees = [...new Set(Object.values(limiting))];
+  // Removing begins with the first: while a process is in it, all of them stay.
+  const trees = [...new Set([limiting.pids, ...Object.values(limiting)])];
   for (const tree of trees) makeDirectory(join(tree, below));
   // Without it, what a runtime puts into a cgroup below would not count; kernels of today do not know any other way.
   writeIfThere(join(limiting.memory, below, 'memory.use_hierarchy'), 1);
 
-  function open(child: string): Cgroup {
-    return openCgroup(hierarchy, { path: `${below}/${child}`, trees });
+  function open(child: string, use: CgroupUse): Cgroup {
+    return openCgroup(hierarchy, { path: `${below}/${child}`, trees, use });
   }
 
   return {
-    create(child, limits) {
+    create(child, limits, use) {
       const path = `${below}/${child}`;
       try {
         for (const tree of trees) makeDirectory(join(tree, path));
         limit(hierarchy, path, limits);
-        return open(child);
+        return open(child, use);
       } catch (error) {
         for (const tree of trees) removeDirectory(join(tree, path));
         throw error;
       }
     },
-    list: () => listDirectories(join(limiting.pids, below)).map(open),
+    list: () => listDirectories(join(limiting.pids, below)).map((child) => open(child, 'runtime')),
     remove() {
       for (const tree of hierarchy.all) removeDirectory(join(tree, below));
     },
@@ -58,29 +61,37 @@ function limit({ limiting }: Hierarchy1, path: string, limits: CgroupLimits): vo
 
 function openCgroup(
   { limiting, all }: Hierarchy1,
-  { path, trees }: { readonly path: string; readonly trees: readonly string[] },
+  { path, trees, use }: { readonly path: string; readonly trees: readonly string[]; readonly use: CgroupUse },
 ): Cgroup {
   const memory = join(limiting.memory, path);
   const pids = join(limiting.pids, path);
+  const usage = join(limiting.cpuacct, path, 'cpuacct.usage');
+  // Only this counter does not include what happened below.
+  const killCounters = (use === 'runtime' ? [memory, join(memory, runtimeChild)] : [memory]).map((directory) =>
+    join(directory, 'memory.oom_control'),
+  );
+
+  function cpuMs(): number | undefined {
+    const nanoseconds = readNumber(usage);
+    return nanoseconds === undefined ? undefined : Math.round(nanoseconds / 1e6);
+  }
 
   return {
     // By `tasks` a process moves only itself, for which the kernel need not wait until no other process forks.
     joinFiles: trees.map((tree) => join(tree, path, 'tasks')),
     runtimePath: `/${path}/${runtimeChild}`,
     measure() {
-      const cpuNanoseconds = readNumber(join(limiting.cpuacct, path, 'cpuacct.usage'));
+      const cpu = cpuMs();
       const memoryPeakBytes = readNumber(join(memory, 'memory.max_usage_in_bytes'));
-      if (cpuNanoseconds === undefined || memoryPeakBytes === undefined) return undefined;
-      // Only this counter does not include what happened below.
-      const kills = [memory, join(memory, runtimeChild)].map(
-        (directory) => readNumber(join(directory, 'memory.oom_control'), 'oom_kill') ?? 0,
-      );
-      return { cpuMs: Math.round(cpuNanoseconds / 1e6), memoryPeakBytes, oomKilled: kills.some((count) => count > 0) };
+      if (cpu === undefined || memoryPeakBytes === undefined) return undefined;
+      const oomKilled = killCounters.some((file) => (readNumber(file, 'oom_kill') ?? 0) > 0);
+      return { cpuMs: cpu, memoryPeakBytes, oomKilled };
     },
-    processes: () => readProcesses(pids),
-    kill: (except) => killEach(readProcesses(pids), except),
+    cpuMs,
+    kill: (except) => killEach(use === 'runtime' ? readProcesses(pids) : readOwnProcesses(pids), except),
     remove() {
-      for (const tree of all) removeDirectory(join(tree, path));
+      if (use === 'processes') for (const tree of trees) removeEmptyDirectory(join(tree, path));
+      else for (const tree of all) removeDirectory(join(tree, path));
     },
   };
 }

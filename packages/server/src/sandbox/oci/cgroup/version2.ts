@@ -1,13 +1,15 @@
 import { join } from 'node:path';
-import { type Cgroup, type CgroupLimits, type Cgroups, cgroupParent, runtimeChild } from './cgroups.js';
+import { type Cgroup, type CgroupLimits, type Cgroups, type CgroupUse, cgroupParent, runtimeChild } from './cgroups.js';
 import {
   killEach,
   listDirectories,
   makeDirectory,
   moveProcesses,
   readNumber,
+  readOwnProcesses,
   readProcesses,
   removeDirectory,
+  removeEmptyDirectory,
   write,
   writeIfThere,
 } from './directory.js';
@@ -23,21 +25,21 @@ export function createVersion2(root: string, name: string): Cgroups {
   passOnFromRoot(root);
   passOn(join(root, cgroupParent));
   passOn(join(root, below));
-  const open = (child: string): Cgroup => openCgroup(root, `${below}/${child}`);
+  const open = (child: string, use: CgroupUse): Cgroup => openCgroup(root, `${below}/${child}`, use);
 
   return {
-    create(child, limits) {
+    create(child, limits, use) {
       const directory = join(root, below, child);
       try {
         makeDirectory(directory);
         limit(directory, limits);
-        return open(child);
+        return open(child, use);
       } catch (error) {
         removeDirectory(directory);
         throw error;
       }
     },
-    list: () => listDirectories(join(root, below)).map(open),
+    list: () => listDirectories(join(root, below)).map((child) => open(child, 'runtime')),
     remove: () => removeDirectory(join(root, below)),
   };
 }
@@ -55,7 +57,8 @@ function passOnFromRoot(root: string): void {
   const home = join(root, 'init');
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return passOn(root);
+      passOn(root);
+      return;
     } catch (error) {
       // Some fork while the others move.
       if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || attempt > movesMax) throw error;
@@ -81,28 +84,35 @@ export function weightOfShares(shares: number): number {
   return Math.floor(1 + ((clamped - 2) * 9_999) / 262_142);
 }
 
-function openCgroup(root: string, path: string): Cgroup {
+function openCgroup(root: string, path: string, use: CgroupUse): Cgroup {
   const directory = join(root, path);
+
+  function cpuMs(): number | undefined {
+    const microseconds = readNumber(join(directory, 'cpu.stat'), 'usage_usec');
+    return microseconds === undefined ? undefined : Math.round(microseconds / 1000);
+  }
 
   return {
     joinFiles: [join(directory, 'cgroup.procs')],
     runtimePath: `/${path}/${runtimeChild}`,
     measure() {
-      const cpuMicroseconds = readNumber(join(directory, 'cpu.stat'), 'usage_usec');
+      const cpu = cpuMs();
       // Kernels before 5.19 keep no peak.
       const memoryPeakBytes =
         readNumber(join(directory, 'memory.peak')) ?? readNumber(join(directory, 'memory.current'));
-      if (cpuMicroseconds === undefined || memoryPeakBytes === undefined) return undefined;
+      if (cpu === undefined || memoryPeakBytes === undefined) return undefined;
       const kills = readNumber(join(directory, 'memory.events'), 'oom_kill') ?? 0;
-      return { cpuMs: Math.round(cpuMicroseconds / 1000), memoryPeakBytes, oomKilled: kills > 0 };
+      return { cpuMs: cpu, memoryPeakBytes, oomKilled: kills > 0 };
     },
-    processes: () => readProcesses(directory),
+    cpuMs,
     kill(except) {
-      const processIds = readProcesses(directory);
+      const processIds = use === 'runtime' ? readProcesses(directory) : readOwnProcesses(directory);
+      if (processIds.length === 0) return 0;
       // At once, where the kernel can (5.14) and nobody is to be spared.
       const spares = except !== undefined && processIds.includes(except);
-      if (spares || !writeIfThere(join(directory, 'cgroup.kill'), 1)) killEach(processIds, except);
+      if (spares || !writeIfThere(join(directory, 'cgroup.kill'), 1)) return killEach(processIds, except);
+      return processIds.length;
     },
-    remove: () => removeDirectory(directory),
+    remove: () => (use === 'processes' ? removeEmptyDirectory(directory) : removeDirectory(directory)),
   };
 }
