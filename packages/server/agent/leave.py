@@ -29,13 +29,11 @@ def prepare_to_leave(os, sys, is_program):
     """A function that ends this process in place of Python, where it can, after the last exit handler."""
     modules = sys.modules
     main, builtins, module_type = modules["__main__"], modules["builtins"], type(sys)
-    before = {
-        name: module
-        for name, module in modules.items()
-        if name not in ("sys", "builtins", "__main__", "sitecustomize")
-    }
-    # Python clears the module of the first of these names last.
-    names = [name for name in list(modules)[:3] if name in before]
+    # A module that is being imported still gets another place among them when it is complete.
+    others = ("sys", "builtins", "__main__", "site", "sitecustomize")
+    before = {name: module for name, module in modules.items() if name not in others}
+    # In the order of their import, which is that of sys.modules. Python clears the first module last.
+    first, *_, last = before
     sizes = len(vars(sys)), len(vars(builtins))
     streams = sys.stdin, sys.stdout, sys.stderr
     count_threads, end_process = modules["_thread"]._count, os._exit
@@ -57,16 +55,27 @@ def prepare_to_leave(os, sys, is_program):
         return (
             "__file__" not in namespace
             and "__name__" in namespace
-            and len(names) == 1
             and sys.modules is modules
             and (len(vars(sys)), len(vars(builtins))) == sizes
             and (sys.stdin, sys.stdout, sys.stderr) == streams
             and (sys.__stdin__, sys.__stdout__, sys.__stderr__) == streams
             and count_threads() == 0
-            and not any(is_unusual(*item) for item in modules.items() if item[0] not in before)
+            and not any(map(is_unusual, names_since()))
         )
 
-    def is_unusual(name, module):
+    def names_since():
+        """Names of modules that were imported by the program. To look at the others would copy their pages."""
+        names = []
+        for name in reversed(modules):
+            if name == last:
+                break
+            names.append(name)
+        if len(modules) - len(names) != len(before) + 3:
+            raise KeyError(last)
+        return names
+
+    def is_unusual(name):
+        module = modules[name]
         file = vars(module).get("__file__") if type(module) is module_type else None
         if not isinstance(file, str) or not file.endswith(".so"):
             return False
@@ -76,10 +85,10 @@ def prepare_to_leave(os, sys, is_program):
         for name, module in before.items():
             if modules.get(name) is module:
                 modules[name] = None
-        last = modules[names[0]] = module_type("last")
-        vars(last)["gone"] = Gone(finish)
+        end = modules[first] = module_type("end")
+        vars(end)["gone"] = Gone(finish)
         # Held until after the last of the program's modules.
-        sys.__interactivehook__ = last, before
+        sys.__interactivehook__ = end, before
 
     def finish():
         for stream in streams[1:]:

@@ -76,6 +76,9 @@ class Agent:
         self.owner = USER_ID if ahead is None else None
         self.prepare = drop_privileges if ahead is None else None
         self.reports = Reports()
+        self.stdin = Stdin()
+        self.outputs = (Output(channel, b"O"), Output(channel, b"e"))
+        self.follower = Follower(channel, self.reports, self.outputs, self.stdin)
         self.interpreter = None if ahead is None else ahead(self.reports.name)
 
     def serve(self):
@@ -97,19 +100,15 @@ class Agent:
         self._say_end(ending)
 
     def _run(self, job):
-        outputs = (
-            Output(self.channel, b"O", job.stdout_bytes_max),
-            Output(self.channel, b"e", job.stderr_bytes_max),
-        )
-        stdin = Stdin()
-        follower = Follower(self.channel, self.reports, outputs, stdin)
+        outputs = self.outputs
+        outputs[0].left, outputs[1].left = job.stdout_bytes_max, job.stderr_bytes_max
         phase, status = "setup", 0
         if not job.disk_full:
-            status = self._run_pre_commands(job, follower)
+            status = self._run_pre_commands(job)
             if status == 0:
                 phase = "run"
                 self.channel.send(b"H", b"run")
-                status = self._run_program(job, follower, stdin)
+                status = self._run_program(job)
         return {
             "phase": phase,
             "disk_full": int(job.disk_full),
@@ -119,18 +118,18 @@ class Agent:
             "stderr_cut": int(outputs[1].cut),
         }
 
-    def _run_pre_commands(self, job, follower):
+    def _run_pre_commands(self, job):
         """The wait status of the first that fails, or 0."""
         for command in job.pre_commands:
             process = Process([SHELL, "-c", command], job.environment())
             os.close(process.stdin)  # The job's stdin is the program's.
             process.stdin = -1
-            status = follower.follow(process)
+            status = self.follower.follow(process)
             if status:
                 return status
         return 0
 
-    def _run_program(self, job, follower, stdin):
+    def _run_program(self, job):
         if self.interpreter is not None and not job.needs_new_interpreter():
             program = self.interpreter
             program.deliver(job)
@@ -138,8 +137,8 @@ class Agent:
             if self.interpreter is not None:
                 self.interpreter.discard()
             program = NewInterpreter(job, self.reports.name, self.prepare)
-        stdin.attach(program)
-        return follower.follow(program)
+        self.stdin.attach(program)
+        return self.follower.follow(program)
 
     def _say_end(self, ending):
         name, line = self.reports.error()

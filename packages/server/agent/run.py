@@ -30,12 +30,12 @@ class Wakeup:
 
 
 class Output:
-    """One output stream of the job: forwarded up to its limit, drained beyond."""
+    """One output stream of the job: forwarded up to its limit, ``left``, drained beyond."""
 
-    def __init__(self, channel, kind, bytes_max):
+    def __init__(self, channel, kind):
         self.channel = channel
         self.kind = kind
-        self.left = bytes_max
+        self.left = 0
         self.cut = False
         self.descriptor = -1
 

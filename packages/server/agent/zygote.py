@@ -35,6 +35,7 @@ from agent.process import (
     read_initial_environment,
     reset_signals,
 )
+from agent.rehearse import rehearse_job, rehearse_start
 from agent.run import Wakeup
 
 # On a file system that sandboxes do not see: they get a /tmp of their own.
@@ -53,6 +54,7 @@ def serve(description):
     try:
         Zygote(parse(description)).loop()
     except Program as program:
+        rehearse_start(sys)
         return program.values
 
 
@@ -148,7 +150,9 @@ def become_sandbox(connection, steps):
         reset_signals()
         isolate(parse(read_line(channel)), steps)
         # A sandbox sees no cgroup; the host counts.
-        Agent(channel, fork_interpreter, Counters({})).serve()
+        agent = Agent(channel, fork_interpreter, Counters({}))
+        rehearse_job()
+        agent.serve()
     except Program:
         raise
     except HostGone:

@@ -14,6 +14,7 @@ const agentModules = [
   'run',
   'main',
   'namespaces',
+  'rehearse',
   'zygote',
   'bootstrap',
 ] as const;
@@ -24,6 +25,7 @@ const gateModules = ['netlink', 'firewall', 'network', 'privileges', 'gate'] as 
 /** Modules that few sandboxes need, and when. */
 const conditions: Readonly<Record<string, string>> = {
   namespaces: '__name__ != "__main__" or sys.argv[1] == "zygote"',
+  rehearse: '__name__ != "__main__"',
   zygote: '__name__ != "__main__"',
   bootstrap: '__name__ == "__main__" and sys.argv[1] == "zygote"',
 };
