@@ -163,7 +163,7 @@ print([line for line in open("/proc/self/status") if line.startswith(("Sig", "Sh
     name: 'garbage collection',
     main: py`
 import gc
-print(gc.isenabled(), gc.get_threshold(), gc.get_freeze_count(), gc.callbacks, gc.garbage, gc.get_debug(), gc.collect())
+print(gc.isenabled(), gc.get_threshold(), gc.callbacks, gc.garbage, gc.get_debug(), gc.collect())
 `,
   },
   {

@@ -32,7 +32,7 @@ def main(privilege, *description):
         start_zygote(*description)
     # Of all signals only those with a handler reach pid 1, and Python installs one for this.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    channel = _take_channel()
+    channel = take_channel()
     # Before privileges are dropped: that makes this process undumpable, and its own environ unreadable.
     forget_coerced_locale(read_initial_environment())
     if privilege != "setup" and os.getuid() == 0:
@@ -49,7 +49,7 @@ def main(privilege, *description):
         os._exit(0)
 
 
-def _take_channel():
+def take_channel():
     """Moves the host's pipes away from descriptors 0 and 1, where the user's processes have theirs."""
     channel = Channel(os.dup(0), os.dup(1))
     null = os.open(os.devnull, os.O_RDWR)

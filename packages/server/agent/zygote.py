@@ -1,8 +1,7 @@
 """An interpreter that is up already and from which sandboxes are forked. No user code ever runs in it.
 
 It is pid 1 of a container of its own, with the root file system of its sandboxes, and the root of its user namespace.
-It is a ``python3 main.py`` that stands still inside its own start-up, as the interpreter of every program does: the
-process that becomes a program falls through from there. One connection to its socket is one sandbox: the connection is
+See inside.py for what becomes of a fork. One connection to its socket is one sandbox: the connection is
 the channel of the sandbox's agent, and closing it ends the sandbox. The first line of the host on it says how this
 sandbox differs from others, as ``key=value`` words:
 
@@ -25,17 +24,9 @@ import _socket
 from agent import namespaces
 from agent.channel import Channel, HostGone
 from agent.counters import Counters
-from agent.main import Agent
+from agent.inside import become_agent, become_program
 from agent.privileges import drop_privileges, hide_from_user
-from agent.process import (
-    DESCRIPTORS_MAX,
-    ForkedInterpreter,
-    Program,
-    forget_coerced_locale,
-    read_initial_environment,
-    reset_signals,
-)
-from agent.rehearse import rehearse_job, rehearse_start
+from agent.process import DESCRIPTORS_MAX, Program, reset_signals
 from agent.run import Wakeup
 
 # On a file system that sandboxes do not see: they get a /tmp of their own.
@@ -46,16 +37,13 @@ DESCRIPTION_BYTES_MAX = 16384
 LISTEN_BACKLOG = 1024
 POLLRDHUP = 0x2000
 
-INITIAL_ENVIRONMENT = read_initial_environment()
-
 
 def serve(description):
     """Serves connections for ever. Returns only in the process of a program, what the waiter is to wait with."""
     try:
         Zygote(parse(description)).loop()
     except Program as program:
-        rehearse_start(sys)
-        return program.values
+        return become_program(program)
 
 
 class Zygote:
@@ -133,13 +121,6 @@ class Zygote:
             self.forget(pid)
 
 
-def fork_interpreter(report_name):
-    interpreter = ForkedInterpreter(report_name)
-    # The program keeps what the zygote's interpreter decided for itself; what the agent starts decides on its own.
-    forget_coerced_locale(INITIAL_ENVIRONMENT)
-    return interpreter
-
-
 def become_sandbox(connection, steps):
     """In the first process of a new sandbox: gives up everything else, then is its agent. Never returns."""
     try:
@@ -149,17 +130,13 @@ def become_sandbox(connection, steps):
         channel = Channel(3, 3)
         reset_signals()
         isolate(parse(read_line(channel)), steps)
-        # A sandbox sees no cgroup; the host counts.
-        agent = Agent(channel, fork_interpreter, Counters({}))
-        rehearse_job()
-        agent.serve()
-    except Program:
-        raise
     except HostGone:
-        pass
+        os._exit(0)
     except BaseException as error:
         os.write(2, ("sandbox: %r\n" % error).encode())
-    os._exit(0)
+        os._exit(0)
+    # A sandbox sees no cgroup; the host counts.
+    become_agent(channel, Counters({}))
 
 
 def read_line(channel):

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
-import { bundleAgent, bundleGate } from './sandbox/agent/bundle.js';
+import { bundleAgent, bundleGate, bundlePacker } from './sandbox/agent/bundle.js';
 import { agentArguments } from './sandbox/agent/command.js';
 import type { Backend } from './sandbox/backend.js';
 
@@ -71,6 +71,7 @@ export async function openOciBackend(config: Config, options: OpenBackendOptions
     ...commonSettings(config),
     ownerId: options.ownerId,
     imagesDir: options.imagesDir,
+    packerSource: bundlePacker(),
     agentArguments,
     hostImages: [images.default],
     hostPython: sandbox.hostPython,
@@ -79,8 +80,8 @@ export async function openOciBackend(config: Config, options: OpenBackendOptions
       enabled: sandbox.zygote === 'on',
       sandboxesMax: sandbox.zygoteSandboxesMax,
       ageMsMax: sandbox.zygoteAgeMsMax,
-      onTrouble: (error) => options.logger.warn({ err: error }, 'a zygote failed; containers are made in its place'),
     },
+    onTrouble: (error) => options.logger.warn({ err: error }, 'sandboxes are made in a slower way than they could be'),
     onLeftover: (id, error) => options.logger.warn({ sandbox: id, err: error }, 'a sandbox could not be removed yet'),
   });
 }

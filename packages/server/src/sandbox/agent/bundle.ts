@@ -13,11 +13,17 @@ const agentModules = [
   'process',
   'run',
   'main',
-  'namespaces',
   'rehearse',
+  'inside',
+  'namespaces',
   'zygote',
   'bootstrap',
 ] as const;
+
+/** Those of an agent whose interpreter is the only one of its container. */
+const insideModules = agentModules.slice(0, agentModules.indexOf('inside') + 1);
+
+const waiterModules = ['expression', 'leave', 'waiter'] as const;
 
 /** Those of a gate. */
 const gateModules = ['netlink', 'firewall', 'network', 'privileges', 'gate'] as const;
@@ -26,6 +32,7 @@ const gateModules = ['netlink', 'firewall', 'network', 'privileges', 'gate'] as 
 const conditions: Readonly<Record<string, string>> = {
   namespaces: '__name__ != "__main__" or sys.argv[1] == "zygote"',
   rehearse: '__name__ != "__main__"',
+  inside: '__name__ != "__main__"',
   zygote: '__name__ != "__main__"',
   bootstrap: '__name__ == "__main__" and sys.argv[1] == "zygote"',
 };
@@ -49,11 +56,17 @@ export function bundleAgent(): string {
   for (const name of agentModules) {
     const condition = conditions[name];
     lines.push(condition === undefined ? load(name) : `if ${condition}:\n    ${load(name)}`);
-    if (name === 'process')
-      lines.push(`sys.modules["agent.process"].WAITER_SOURCE = ${literal('expression', 'leave', 'waiter')}`);
+    if (name === 'process') lines.push(`sys.modules["agent.process"].WAITER_SOURCE = ${literal(...waiterModules)}`);
   }
   lines.push('if __name__ == "__main__":\n    sys.modules["agent.main"].main(*sys.argv[1:])');
   return `${lines.join('\n')}\n`;
+}
+
+/** A program for `python3 -I -S -c` that packs the agent for its interpreter and prints that; see agent/preload.py. */
+export function bundlePacker(): string {
+  const sources = insideModules.map((name) => `("agent.${name}", ${literal(name)})`);
+  const call = `print_archive([("agent", ""), ${sources.join(', ')}], ${literal(...waiterModules)})`;
+  return [...loader, load('preload'), `sys.modules["agent.preload"].${call}`, ''].join('\n');
 }
 
 /**

@@ -11,6 +11,8 @@ export interface OciBackendOptions {
   readonly runtime: string;
   /** The Python program that is pid 1 inside. */
   readonly agentSource: string;
+  /** The Python program that packs it for an interpreter; see agent/preload.py. It is not packed unless given. */
+  readonly packerSource?: string;
   /** What follows it on its command line; nothing unless given. */
   readonly agentArguments?: (spec: SandboxSpec) => readonly string[];
   /** Whose sandboxes these are: the same for every start of one server, and of no other server. */
@@ -32,15 +34,17 @@ export interface OciBackendOptions {
   readonly users?: UserRange;
   /** Sandboxes forked from an interpreter that is up already; a container for each unless given. */
   readonly zygotes?: ZygoteSettings;
+  /** Hears why sandboxes are made in a slower way than they could be. */
+  readonly onTrouble?: (error: unknown) => void;
   /** Hears of sandboxes that could not be removed and are left to {@link Backend.reap}, with why. */
   readonly onLeftover?: (sandbox: string, error: unknown) => void;
 }
 
-export interface ZygoteSettings extends Pick<ZygoteMakerOptions, 'sandboxesMax' | 'ageMsMax' | 'onTrouble'> {
+export interface ZygoteSettings extends Pick<ZygoteMakerOptions, 'sandboxesMax' | 'ageMsMax'> {
   readonly enabled: boolean;
 }
 
-const noZygotes: ZygoteSettings = { enabled: false, sandboxesMax: 0, ageMsMax: 0, onTrouble: () => {} };
+const noZygotes: ZygoteSettings = { enabled: false, sandboxesMax: 0, ageMsMax: 0 };
 
 const usualRuntimeDir = '/run/python-executor';
 
@@ -60,6 +64,8 @@ export function createOciBackend(options: OciBackendOptions): Backend {
     users: options.users ?? usualUsers,
     agentArguments: options.agentArguments ?? (() => []),
     zygotes: options.zygotes ?? noZygotes,
+    packerSource: options.packerSource ?? '',
+    onTrouble: options.onTrouble ?? (() => {}),
     onLeftover: options.onLeftover ?? (() => {}),
   };
   let opening: Promise<Workshop> | undefined;

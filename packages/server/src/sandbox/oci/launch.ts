@@ -19,6 +19,8 @@ export interface Launch {
   readonly directory: string;
   /** Where the runtime keeps its account of containers. */
   readonly stateDirectory: string;
+  /** `file`: the container gets the process's descriptor 4 as its number 3. */
+  readonly handsOn: 'nothing' | 'file';
 }
 
 /** In a cgroup from before the runtime begins, so that whatever it starts is there from its first moment. */
@@ -30,6 +32,8 @@ done
 shift
 exec "$@"
 `;
+
+const handOn = 'exec 3<&4 4<&-';
 
 /** Lays a file system in memory over the shared root, in a mount namespace that ends with the sandbox. */
 const makeWritable = `
@@ -66,7 +70,10 @@ export function writableOf({ directory }: Launch): string {
   return join(directory, 'writable');
 }
 
-/** The command that starts a sandbox, for a process that has the room's descriptor as number 3. */
+/**
+ * The command that starts a sandbox, for a process that has the room's descriptor as number 3, and the file that it is to
+ * hand on as number 4.
+ */
 export function launchCommand(
   launch: Launch,
   { room, cgroup }: { readonly room: Room; readonly cgroup: Cgroup },
@@ -76,11 +83,13 @@ export function launchCommand(
   const run = [
     ...(traits.processLimits === 'before' ? limitCommand(launch) : []),
     ...[room.runtime, '--root', launch.stateDirectory, ...traits.options, ...options],
-    ...['run', '--bundle', launch.directory, launch.id],
+    ...['run', ...(launch.handsOn === 'file' ? (traits.descriptorOptions ?? []) : [])],
+    ...['--bundle', launch.directory, launch.id],
   ];
   const command = makesWritable(launch) ? [...writableCommand(launch), '--', ...run] : run;
   const joined = traits.cgroups === 'join' ? cgroup.joinFiles : [];
-  return ['nsenter', room.enter(joinCgroup, [...joined, '--', ...command])];
+  const script = launch.handsOn === 'file' ? `${handOn}\n${joinCgroup}` : joinCgroup;
+  return ['nsenter', room.enter(script, [...joined, '--', ...command])];
 }
 
 /** Sets the limits on the runtime, which hands them on. */

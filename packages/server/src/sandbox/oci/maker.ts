@@ -17,6 +17,8 @@ export interface SandboxRequest {
   readonly root: RootFileSystem;
   /** What pid 1 executes. */
   readonly command: readonly string[];
+  /** A descriptor of ours, which pid 1 gets as its number 3. */
+  readonly handedOn?: number;
 }
 
 /** One way to make sandboxes. */
@@ -62,7 +64,8 @@ export function createMaker(options: MakerOptions): Maker {
       options.onLeftover(launch.id, error);
     };
     const command = launchCommand(launch, { room, cgroup });
-    const sandbox = await startSandbox(command, room.descriptor, { ...traces, onGone });
+    const descriptors = [room.descriptor, ...(request.handedOn === undefined ? [] : [request.handedOn])];
+    const sandbox = await startSandbox(command, descriptors, { ...traces, onGone });
     live.add(sandbox);
     return sandbox;
   }
@@ -74,7 +77,10 @@ export function createMaker(options: MakerOptions): Maker {
       const id = randomBytes(8).toString('hex');
       const own = join(directory, 'sandboxes', id);
       const { openFilesMax } = options.bundle;
-      const launch = { ...options, id, spec, root, traits, openFilesMax, directory: own, stateDirectory };
+      const handsOn = request.handedOn === undefined ? 'nothing' : 'file';
+      const launch: Launch = {
+        ...{ ...options, id, spec, root, traits, openFilesMax, directory: own, stateDirectory, handsOn },
+      };
       let cgroup: Cgroup | undefined;
       try {
         cgroup = cgroups.create(id, limitsOf(spec, options), useOf(traits));

@@ -30,6 +30,8 @@ export interface RuntimeTraits {
   readonly userNamespace: 'shared' | 'own';
   /** `runtime`: it sets the limits of a process itself. `before`: it may not, in a namespace that is not its own. */
   readonly processLimits: 'runtime' | 'before';
+  /** Options of `run` that hand a descriptor of the host, number 3, on to the container; undefined when it hands on none. */
+  readonly descriptorOptions: readonly string[] | undefined;
   /** How many processes and threads the sandbox's cgroup has to let be, for so many inside. */
   readonly processesMax: (inside: number) => number;
 }
@@ -46,6 +48,7 @@ export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
     devices: 'ours',
     userNamespace: 'shared',
     processLimits: 'runtime',
+    descriptorOptions: ['--preserve-fds', '1'],
     // It watches over its container from inside the cgroup.
     processesMax: (inside) => inside + 1,
   },
@@ -57,6 +60,7 @@ export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
     devices: 'ours',
     userNamespace: 'shared',
     processLimits: 'before',
+    descriptorOptions: ['--preserve-fds', '1'],
     processesMax: (inside) => inside,
   },
   runsc: {
@@ -71,6 +75,7 @@ export const runtimeTraits: Readonly<Record<RuntimeKind, RuntimeTraits>> = {
     // What the kernel counts by user, gVisor has of its own.
     userNamespace: 'own',
     processLimits: 'runtime',
+    descriptorOptions: undefined,
     // A process inside is several threads of gVisor and a process to hold its memory; without one of them all ends.
     processesMax: (inside) => 6 * inside + 64,
   },

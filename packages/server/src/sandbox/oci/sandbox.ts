@@ -25,17 +25,17 @@ const goneTimeoutMs = 10_000;
 const runtimeGraceMs = 1000;
 
 /**
- * Starts the command that starts a sandbox; `descriptor` becomes its number 3.
+ * Starts the command that starts a sandbox; `descriptors` become its numbers from 3 on.
  *
  * @throws Error when the process cannot be started
  */
 export async function startSandbox(
   [program, parameters]: readonly [program: string, parameters: readonly string[]],
-  descriptor: number,
+  descriptors: readonly number[],
   parts: SandboxParts,
 ): Promise<Sandbox> {
   const child: Child = spawn(program, parameters, {
-    stdio: ['pipe', 'pipe', 'pipe', descriptor],
+    stdio: ['pipe', 'pipe', 'pipe', ...descriptors],
     // The runtime gets what it needs and nothing of ours, and no signal that somebody at our terminal sends.
     env: { PATH: systemPath },
     detached: true,

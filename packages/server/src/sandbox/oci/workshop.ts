@@ -10,8 +10,9 @@ import { type Hierarchy, readHierarchy } from './cgroup/hierarchy.js';
 import { openEquipment } from './equipment.js';
 import { type Instance, openInstance } from './instance.js';
 import { createMaker, type Maker } from './maker.js';
+import { createPreloadMaker } from './preload-maker.js';
 import { createRoots } from './roots.js';
-import { findRuntime, type Runtime, usualRuntimes } from './runtime.js';
+import { findRuntime, type Runtime, runtimeTraits, usualRuntimes } from './runtime.js';
 import { tryRuntime } from './trial.js';
 import { createZygoteMaker } from './zygote-maker.js';
 
@@ -87,9 +88,15 @@ async function equip(options: WorkshopOptions, site: Site, runtime: Runtime): Pr
     return createZygoteMaker({ ...common, ...options.zygotes, fallback, bundle });
   }
 
+  function withPreloads(fallback: Maker): Maker {
+    if (options.packerSource === '' || runtimeTraits[runtime.kind].descriptorOptions === undefined) return fallback;
+    return createPreloadMaker({ ...common, fallback });
+  }
+
   try {
     const { seccompFilter } = await tryRuntime(createMaker({ ...common, bundle }), { runtime, root: host });
-    const maker = withZygotes(createMaker({ ...common, bundle: { ...bundle, seccompFilter } }));
+    const containers = createMaker({ ...common, bundle: { ...bundle, seccompFilter } });
+    const maker = withZygotes(withPreloads(containers));
     return {
       runtime,
       hasHostRoot: python !== undefined,

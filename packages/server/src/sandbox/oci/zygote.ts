@@ -58,7 +58,7 @@ export async function startZygote(options: ZygoteOptions): Promise<Zygote> {
   try {
     const socketDirectory = prepare(options, directory, cgroup);
     const { users, traits, openFilesMax } = bundle;
-    const launch = { ...options, id, spec, users, traits, openFilesMax, directory };
+    const launch = { ...options, id, spec, users, traits, openFilesMax, directory, handsOn: 'nothing' } as const;
     const [program, parameters] = launchCommand(launch, { room, cgroup });
     child = spawn(program, parameters, {
       stdio: ['pipe', 'pipe', 'pipe', room.descriptor],
