@@ -12,7 +12,7 @@ from agent.counters import COUNTER_FILES, Counters
 from agent.job import WORK
 from agent.main import Agent, take_channel
 from agent.process import ForkedInterpreter, Program, forget_coerced_locale, read_initial_environment
-from agent.rehearse import rehearse_job, rehearse_start
+from agent.rehearse import rehearse_job, rehearse_start, renew_main
 
 INITIAL_ENVIRONMENT = read_initial_environment()
 
@@ -46,6 +46,7 @@ def become_agent(channel, counters):
 
 
 def become_program(program):
+    renew_main(sys)
     rehearse_start(sys)
     return program.values
 

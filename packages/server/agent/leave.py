@@ -25,10 +25,10 @@ class Gone:
         self.call()
 
 
-def prepare_to_leave(os, sys, is_program):
+def prepare_to_leave(os, sys, reporter):
     """A function that ends this process in place of Python, where it can, after the last exit handler."""
     modules = sys.modules
-    main, builtins, module_type = modules["__main__"], modules["builtins"], type(sys)
+    builtins, module_type = modules["builtins"], type(sys)
     # A module that is being imported still gets another place among them when it is complete.
     others = ("sys", "builtins", "__main__", "site", "sitecustomize")
     before = {name: module for name, module in modules.items() if name not in others}
@@ -40,7 +40,7 @@ def prepare_to_leave(os, sys, is_program):
 
     def leave():
         try:
-            if is_program() and is_usual():
+            if reporter.is_program() and is_usual():
                 for stream in streams[1:]:
                     stream.flush()
                 # Set to None when Python begins to clear modules.
@@ -50,7 +50,7 @@ def prepare_to_leave(os, sys, is_program):
 
     def is_usual():
         """Whether the program ended at the end of its file, with exit code 0, and left the interpreter as it was."""
-        namespace = vars(main)
+        namespace = vars(reporter.main())
         # Python sets __file__ for the time from the first to the last line, and sys.exit() ends within it.
         return (
             "__file__" not in namespace

@@ -30,6 +30,13 @@ def rehearse_job():
     os.unlink(WORK + "/" + os.fsdecode(NAME))
 
 
+def renew_main(sys):
+    """Gives the program a module of its own: one from before the fork would never be collected with what is in it."""
+    main = type(sys)("__main__")
+    vars(main).update(vars(sys.modules["__main__"]))
+    sys.modules["__main__"] = main
+
+
 def rehearse_start(sys):
     """What an interpreter does between its job and the first line of the program."""
     variables = dict(os.environ)
@@ -45,4 +52,4 @@ def rehearse_start(sys):
             hook("main.py")
         except ImportError:
             pass
-    exec(compile("def f(): pass\nf()\n", "main.py", "exec", dont_inherit=True), {})
+    exec(compile("x = 1\n", "main.py", "exec", dont_inherit=True), {})

@@ -23,7 +23,7 @@ def wait(reporter, control, ready, report_name):
     import os
     import sys
 
-    reporter.begin(report_name)
+    reporter.begin(report_name, sys.modules)
     job = receive_job(os, control, ready)
     # What this interpreter decided for itself in the C locale, any other would have.
     coerced = os.environ.get("LC_CTYPE")
@@ -47,7 +47,7 @@ def begin(reporter, report_name, python_path, eval_last_expr):
         del os.environ["PYTHONPATH"]
     else:
         os.environ["PYTHONPATH"] = python_path
-    reporter.begin(report_name)
+    reporter.begin(report_name, sys.modules)
     if eval_last_expr:
         capture_last_expression(os, sys, import_unseen(sys, "_ast"), reporter.report)
 
@@ -93,11 +93,13 @@ class Reporter:
         # Loaded before, while no module of the program can be in its place.
         self.socket = _socket
         self.getpid = os.getpid
-        self.pid = self.name = None
+        self.pid = self.name = self.main = None
 
-    def begin(self, name):
+    def begin(self, name, modules):
         self.pid = self.getpid()
         self.name = name
+        # The program's module, which ends with what is in it only if nothing refers to it.
+        self.main = modules["_weakref"].ref(modules["__main__"])
 
     def is_program(self):
         return self.getpid() == self.pid
@@ -165,7 +167,7 @@ def work_at_exit(os, sys, reporter):
     untraced = compress(
         compress([()], map(isinstance, call(sys.gettrace), nothing)), map(isinstance, call(sys.getprofile), nothing)
     )
-    leaving = starmap(prepare_to_leave(os, sys, reporter.is_program), untraced)
+    leaving = starmap(prepare_to_leave(os, sys, reporter), untraced)
     # Registered first, so run last, when the program's own handlers have run.
     atexit.register([].extend, chain(starmap(report_error, reports), resume, leaving))
 
