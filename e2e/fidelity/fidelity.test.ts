@@ -145,3 +145,9 @@ codecs.register(lambda name, a=A(): None)
     expect((await runByService(service.url, program)).stdout).toBe(actual);
   });
 });
+
+test('a program that deletes what tells of its exit ends with 0', async () => {
+  const program = { name: 'exit', main: 'import sys; del __file__, __cached__; sys.exit(3)\n' };
+  expect((await plain.run(program)).exitCode).toBe(3);
+  expect((await runByService(service.url, program)).exitCode).toBe(0);
+});

@@ -110,6 +110,31 @@ export const endings: readonly Program[] = [
     'a coroutine that nobody awaited': 'async def f(): pass\nf()',
     'a loop left open':
       'import asyncio\nasync def f():\n  asyncio.ensure_future(asyncio.sleep(9))\nasyncio.run(f())\nprint("main")',
+    'a file that is not closed': 'import os\nf = os.fdopen(os.dup(1), "w")\nf.write("late")\nprint("main")',
+    'a file in a cycle':
+      'import os\nclass A: pass\na = A()\na.a, a.f = a, os.fdopen(os.dup(1), "w")\na.f.write("late")\nprint("main")',
+    'an object of a module of its own':
+      'import types\nm = types.ModuleType("m")\nexec("class A:\\n  def __del__(self): print(123)\\na = A()", vars(m))',
+    'an import at the end':
+      'class A:\n  def __del__(self):\n    try:\n      import os, json\n    except ImportError as error:\n      print(error)\na = A()',
+    'an import in a cycle at the end':
+      'import os\nclass A:\n  def __del__(self):\n    import os, stat\n    print(os.sep, stat.S_IFDIR)\ndef f():\n  a = A()\n  a.a = a\nf()',
+    'the system module at the end':
+      'class A:\n  def __del__(self):\n    import sys\n    print(sys.path, sys.argv, sys.stdout is sys.__stdout__, sys.modules.get("os"))\na = A()',
+    'stdout replaced':
+      'import io, sys\nclass Out(io.StringIO):\n  def flush(self): sys.__stdout__.write("flush")\nsys.stdout = Out()\nprint("lost")',
+    'modules removed':
+      'import sys\nfor name in ("os", "stat", "site"):\n  del sys.modules[name]\nimport os\nprint(os.sep)',
+    'main replaced': 'import sys, types\nsys.modules["__main__"] = types.ModuleType("other")\nsys.exit(3)',
+    'exit after losing its file name': 'import sys\ndel __file__\nsys.exit(3)',
+    'exit with nothing left': 'import sys\nexit = sys.exit\nglobals().clear()\nraise SystemExit(3)',
+    'threads counted at exit': 'import _thread, time\n_thread.start_new_thread(time.sleep, (9,))\nprint("main")',
+    'traced to the end':
+      'import sys\nsys.settrace(lambda frame, event, arg: print(event, frame.f_code.co_name))\nclass A:\n  def __del__(self): pass\na = A()',
+    'output by C': 'import ctypes; ctypes.CDLL(None).printf(b"from C\\n")',
+    'a weak reference with a callback':
+      'import weakref\nclass A: pass\na = A()\nr = weakref.ref(a, lambda _: print("gone"))',
+    'a generator that waits': 'def f():\n  try:\n    yield 1\n  finally:\n    print("finally")\ng = f()\nnext(g)',
     'modules at the end':
       'import sys\nclass A:\n  def __del__(self, sys=sys): print(sys.is_finalizing())\nsys.keep = A()',
   }),

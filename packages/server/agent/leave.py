@@ -51,9 +51,9 @@ def prepare_to_leave(os, sys, reporter):
     def is_usual():
         """Whether the program ended at the end of its file, with exit code 0, and left the interpreter as it was."""
         namespace = vars(reporter.main())
-        # Python sets __file__ for the time from the first to the last line, and sys.exit() ends within it.
+        # Python sets __file__ and __cached__ for the time from the first to the last line, and sys.exit() ends within it.
         return (
-            "__file__" not in namespace
+            not {"__file__", "__cached__"} & namespace.keys()
             and "__name__" in namespace
             and sys.modules is modules
             and (len(vars(sys)), len(vars(builtins))) == sizes
