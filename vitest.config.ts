@@ -8,7 +8,7 @@ const wholeService = {
 };
 
 /** What has to hold whichever backend makes the sandboxes. */
-const everyBackend = ['e2e/fidelity/**/*.test.ts', 'e2e/hostile/**/*.test.ts', 'e2e/wire/**/*.test.ts'];
+const everyBackend = ['endurance', 'fidelity', 'hostile', 'wire'].map((folder) => `e2e/${folder}/**/*.test.ts`);
 
 /** What only sandboxes that are forked have to show. */
 const zygotes = ['e2e/zygote/**/*.test.ts'];

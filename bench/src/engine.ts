@@ -20,3 +20,8 @@ export function dockerWorks(): boolean {
     return false;
   }
 }
+
+/** Ids of the containers that an engine has for the service with this owner id. */
+export function containersOf(ownerId: string): readonly string[] {
+  return dockerLines('ps', '--all', '--quiet', '--no-trunc', '--filter', `label=python-executor.owner=${ownerId}`);
+}

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { dockerLines } from './engine.js';
+import { containersOf } from './engine.js';
 
 /** What tells a service's processes, cgroups and files from those of others. */
 export interface ServiceIdentity {
@@ -27,11 +27,6 @@ export function ownerPrefix({ ownerId }: Pick<ServiceIdentity, 'ownerId'>): stri
   return createHash('sha256').update(ownerId).digest('hex').slice(0, 12);
 }
 
-/** Ids of the containers that an engine has for a service. */
-export function containersOf({ ownerId }: Pick<ServiceIdentity, 'ownerId'>): readonly string[] {
-  return dockerLines('ps', '--all', '--quiet', '--no-trunc', '--filter', `label=python-executor.owner=${ownerId}`);
-}
-
 export function processesOf(service: ServiceIdentity): ServiceProcesses {
   const idIn = service.backend === 'oci' ? cgroupPattern(service) : containerPattern(service);
   const sandboxes = new Map<string, number[]>();
@@ -51,7 +46,7 @@ function cgroupPattern(service: ServiceIdentity): RegExp {
 }
 
 function containerPattern(service: ServiceIdentity): RegExp | undefined {
-  const ids = containersOf(service);
+  const ids = containersOf(service.ownerId);
   return ids.length === 0 ? undefined : new RegExp(`(${ids.join('|')})`);
 }
 

@@ -4,9 +4,9 @@ import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ServiceIdentity } from './processes.js';
+import { type ServiceState, stateOf, untilQuiet } from './state.js';
 import type { Target } from './target.js';
 import { multipart, post } from './upload.js';
 
@@ -15,13 +15,6 @@ export interface ServiceTarget extends Target, ServiceIdentity {
   readonly url: URL;
   rest(): Promise<void>;
   state(): Promise<ServiceState>;
-}
-
-/** What `/ready` says. */
-export interface ServiceState {
-  readonly running: number;
-  readonly waiting: number;
-  readonly pool: { readonly ready: number; readonly making: number };
 }
 
 const commandLine = fileURLToPath(new URL('../../packages/cli/bin/python-executor.js', import.meta.url));
@@ -43,7 +36,6 @@ export async function startServiceTarget(name: string, env: Readonly<Record<stri
   });
   const url = await listening(name, child);
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
-  const state = async (): Promise<ServiceState> => (await (await fetch(new URL('/ready', url))).json()) as ServiceState;
   return {
     name,
     url,
@@ -51,12 +43,12 @@ export async function startServiceTarget(name: string, env: Readonly<Record<stri
     dataDir,
     backend: env.PYEXEC_BACKEND === 'docker' ? 'docker' : 'oci',
     ownerId: readFileSync(join(dataDir, 'owner'), 'utf8').trim(),
-    state,
+    state: () => stateOf(url),
     async prepare(workload) {
       const body = await multipart(workload);
       return () => post(url, agent, body, workload);
     },
-    rest: () => untilQuiet(state),
+    rest: () => untilQuiet(url),
     async close() {
       agent.destroy();
       const exit = new Promise((resolve) => child.once('exit', resolve));
@@ -79,16 +71,4 @@ function listening(name: string, child: ChildProcess): Promise<URL> {
     });
     child.once('exit', (code) => reject(new Error(`${name}: the service ended with ${code}: ${said}`)));
   });
-}
-
-const quietTimeoutMs = 30_000;
-
-async function untilQuiet(state: () => Promise<ServiceState>): Promise<void> {
-  const deadlineMs = performance.now() + quietTimeoutMs;
-  for (;;) {
-    const { running, pool } = await state();
-    if (running === 0 && pool.making === 0) return;
-    if (performance.now() > deadlineMs) throw new Error(`The service is not at rest within ${quietTimeoutMs / 1000} s`);
-    await delay(5);
-  }
 }

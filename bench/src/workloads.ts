@@ -52,3 +52,24 @@ export const workloads: readonly Workload[] = [
     stdout: '1000\n',
   },
 ];
+
+/** What services are asked for, most of it small; some leaves things behind that have to be cleared. */
+export const everyday: readonly Workload[] = [
+  ...Array.from({ length: 8 }, () => workloads[0] as Workload),
+  {
+    name: 'leaves a process, files and shared memory',
+    files: {
+      'main.py':
+        'import os, subprocess\nsubprocess.Popen(["sleep", "600"])\nfor path in "/tmp/left", "/dev/shm/left", "left":\n' +
+        '    with open(path, "w") as file:\n        file.write("x" * 100_000)\nprint("hi")\n',
+    },
+    stdin: '',
+    stdout: 'hi\n',
+  },
+  {
+    name: 'comes through the spool',
+    files: { 'main.py': 'import os\nprint(os.path.getsize("data"))\n', data: 'x'.repeat(400_000) },
+    stdin: '',
+    stdout: '400000\n',
+  },
+];

@@ -101,23 +101,3 @@ test('a server that is killed while programs run leaves nothing running, and the
     expect(left.filter((name) => sandboxes.includes(name))).toEqual([]);
   }, soon);
 });
-
-test('hundreds in a row leave no process, descriptor or cgroup behind', async () => {
-  await start();
-  const batch = async (count: number) => {
-    for (let done = 0; done < count; done += 8) {
-      const results = await Promise.all(Array.from({ length: 8 }, () => run(service, 'print("hi")')));
-      for (const result of results) expect(result.stdout).toBe('hi\n');
-    }
-    await vi.waitFor(
-      async () => expect((await backend.sandboxes(service.ownerId)).length).toBeLessThanOrEqual(8),
-      soon,
-    );
-  };
-  await batch(96);
-  const [files, bytes] = [await service.openFiles(), await service.residentBytes()];
-  await batch(480);
-  expect(await service.openFiles()).toBeLessThanOrEqual(files + 24);
-  expect(await service.residentBytes()).toBeLessThan(bytes + 64 * 1024 * 1024);
-  await expectOneZygote();
-});
