@@ -39,7 +39,7 @@ export function takeCensus(service: ServiceIdentity, runtimeDir = '/run/python-e
     sandboxes: sandboxes.size,
     processes: pids.length,
     networkNamespaces: new Set(pids.map((pid) => namespaceOf(pid, 'net')).filter((name) => name !== undefined)).size,
-    cgroups: service.backend === 'oci' ? ownCgroups(service) : engineCgroups(service),
+    cgroups: service.backend === 'oci' ? cgroupsOf(service).length : engineCgroups(service),
     hostMounts: mountsOf(1, service),
     serverMounts: mountsOf(service.pid, service),
     runtimeFiles: entriesBelow(join(runtimeDir, ownerPrefix(service))),
@@ -55,15 +55,15 @@ export function differences(before: Census, after: Census): readonly Item[] {
   });
 }
 
-/** In every tree of either version. */
-function ownCgroups(service: ServiceIdentity): number {
+/** Paths of the cgroups of a service without an engine, in every tree of either version. */
+export function cgroupsOf(service: Pick<ServiceIdentity, 'ownerId'>): readonly string[] {
   const prefix = ownerPrefix(service);
   const parents = cgroupTrees().flatMap((tree) => {
     const directory = join(tree, 'python-executor');
     const names = existsSync(directory) ? readdirSync(directory) : [];
     return names.filter((name) => name.startsWith(prefix)).map((name) => join(directory, name));
   });
-  return parents.length + parents.reduce((total, parent) => total + directoriesBelow(parent), 0);
+  return [...parents, ...parents.flatMap(directoriesBelow)];
 }
 
 function cgroupTrees(): readonly string[] {
@@ -88,11 +88,16 @@ function mountsOf(pid: number, { backend }: ServiceIdentity): number {
   return backend === 'docker' ? lines.length : lines.filter((line) => !/docker|containerd/.test(line)).length;
 }
 
-function directoriesBelow(path: string): number {
-  // One that is removed meanwhile has nothing below it.
-  const entries = existsSync(path) ? readdirSync(path, { withFileTypes: true }) : [];
-  const directories = entries.filter((entry) => entry.isDirectory());
-  return directories.reduce((total, { name }) => total + 1 + directoriesBelow(join(path, name)), 0);
+function directoriesBelow(path: string): readonly string[] {
+  try {
+    const entries = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const paths = entries.map(({ name }) => join(path, name));
+    return [...paths, ...paths.flatMap(directoriesBelow)];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // It was removed meanwhile.
+    return [];
+  }
 }
 
 function entriesBelow(path: string): number {

@@ -25,4 +25,4 @@ test(`${runs} runs in a row leave no process, namespace, cgroup, mount, descript
   for (const item of Object.keys(slacks) as (keyof typeof slacks)[]) expect(before[item], item).not.toBeNaN();
   const differing = differences(before, after).map((item) => `${item}: ${before[item]}, then ${after[item]}`);
   expect(differing).toEqual([]);
-}, 300_000);
+}, 600_000);

@@ -80,6 +80,7 @@ export async function openOciBackend(config: Config, options: OpenBackendOptions
       enabled: sandbox.zygote === 'on',
       sandboxesMax: sandbox.zygoteSandboxesMax,
       ageMsMax: sandbox.zygoteAgeMsMax,
+      memoryBytesMax: sandbox.zygoteMemoryBytesMax,
     },
     onTrouble: (error) => options.logger.warn({ err: error }, 'sandboxes are made in a slower way than they could be'),
     onLeftover: (id, error) => options.logger.warn({ sandbox: id, err: error }, 'a sandbox could not be removed yet'),

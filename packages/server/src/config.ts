@@ -112,6 +112,7 @@ function readAll(read: SettingsReader, environment: Readonly<Record<string, stri
       zygote: read.oneOf('PYEXEC_ZYGOTE', ['on', 'off'], 'on'),
       zygoteSandboxesMax: read.integer('PYEXEC_ZYGOTE_SANDBOXES', { default: 10_000 }),
       zygoteAgeMsMax: read.seconds('PYEXEC_ZYGOTE_AGE', { default: 3_600 }),
+      zygoteMemoryBytesMax: read.mebibytes('PYEXEC_ZYGOTE_MEMORY_MB', { default: 64, min: 16 }),
       /** What the oci backend keeps while the server runs. */
       runtimeDir: read.string('PYEXEC_RUNTIME_DIR', '/run/python-executor'),
     }),

@@ -44,19 +44,26 @@ export async function runJob(job: Job, archive: Archive, options: RunJobOptions)
   if (options.signal.aborted) onAbort();
   try {
     for (let attemptsLeft = attemptsMax; ; attemptsLeft -= 1) {
-      const sandbox = await acquire(job, options.sandboxes, ending.signal);
-      if (!('run' in sandbox)) return sandbox.outcome;
       try {
-        return await runIn(sandbox, job, archive, options, ending);
+        return await attempt(job, archive, options, ending);
       } catch (error) {
         if (!(error instanceof NotStarted)) throw error;
         if (attemptsLeft === 1) return error.outcome;
-      } finally {
-        options.onRelease(sandbox.destroy());
       }
     }
   } finally {
     options.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** @throws NotStarted when the sandbox is lost before the job has begun in it */
+async function attempt(job: Job, archive: Archive, options: RunJobOptions, ending: AbortController): Promise<Outcome> {
+  const sandbox = await acquire(job, options.sandboxes, ending.signal);
+  if (!('run' in sandbox)) return sandbox.outcome;
+  try {
+    return await runIn(sandbox, job, archive, options, ending);
+  } finally {
+    options.onRelease(sandbox.destroy());
   }
 }
 
@@ -70,7 +77,10 @@ async function acquire(
   } catch (error) {
     if (error instanceof SandboxError && error.reason === 'engine_unavailable' && !signal.aborted) throw error;
     const cause = signal.aborted ? signal.reason : error;
-    return { outcome: outcomeOfError(cause, job, { phase: 'queue', wallMs: 0, measured: undefined }) };
+    const outcome = outcomeOfError(cause, job, { phase: 'queue', wallMs: 0, measured: undefined });
+    // It was lost while it came up.
+    if (cause instanceof SandboxError && cause.reason === 'lost') throw new NotStarted(outcome);
+    return { outcome };
   }
 }
 

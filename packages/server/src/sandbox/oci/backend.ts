@@ -40,11 +40,17 @@ export interface OciBackendOptions {
   readonly onLeftover?: (sandbox: string, error: unknown) => void;
 }
 
-export interface ZygoteSettings extends Pick<ZygoteMakerOptions, 'sandboxesMax' | 'ageMsMax'> {
+export interface ZygoteSettings
+  extends Pick<ZygoteMakerOptions, 'sandboxesMax' | 'ageMsMax' | 'memoryBytesMax' | 'observer'> {
   readonly enabled: boolean;
 }
 
-const noZygotes: ZygoteSettings = { enabled: false, sandboxesMax: 0, ageMsMax: 0 };
+const noZygotes: ZygoteSettings = {
+  enabled: false,
+  sandboxesMax: 0,
+  ageMsMax: 0,
+  memoryBytesMax: 0,
+};
 
 const usualRuntimeDir = '/run/python-executor';
 

@@ -19,8 +19,28 @@ export interface ZygoteMakerOptions extends MakerOptions {
   readonly sandboxesMax: number;
   /** or when it is so old, ms: its sandboxes share hash seed and address layout. */
   readonly ageMsMax: number;
+  /** or when its own memory has grown so much: what it forks begins with all of it. */
+  readonly memoryBytesMax: number;
+  readonly observer?: ZygoteObserver | undefined;
   /** Hears of a zygote that could not be started or died, with why. */
   readonly onTrouble: (error: unknown) => void;
+}
+
+/** What zygotes have to report, for metrics. */
+export interface ZygoteObserver {
+  onStarted(zygote: Pick<Zygote, 'alive' | 'bornMs'>): void;
+  onForked(): void;
+  onForkFailed(): void;
+  onReplaced(cause: ReplacementCause): void;
+}
+
+/** Why another zygote took the place of one. */
+export type ReplacementCause = 'sandboxes' | 'age' | 'memory' | 'hung' | 'failed' | 'died';
+
+/** Makes sandboxes by forking, as long as it can. */
+export interface ZygoteMaker extends Maker {
+  /** Why containers are made in the place of forks now; undefined while they are not. */
+  readonly trouble: string | undefined;
 }
 
 /** A sandbox that does not come up in this time tells that its zygote hangs. */
@@ -31,29 +51,44 @@ const attemptsMax = 2;
 const restAfterFailureMs = 10_000;
 
 /** Makes sandboxes as forks of an interpreter that is up already, one for each root file system. */
-export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
-  const { fallback, cgroups, bundle } = options;
+export function createZygoteMaker(options: ZygoteMakerOptions): ZygoteMaker {
+  const { fallback, cgroups, bundle, observer } = options;
   const zygotes = new Map<string, Promise<Zygote>>();
   const retired = new Set<Zygote>();
-  const abandoned = new WeakSet<Zygote>();
+  const abandoned = new WeakMap<Zygote, 'hung' | 'failed'>();
+  /** When a sandbox of it came up last. */
+  const lastUpMs = new WeakMap<Zygote, number>();
   const live = new Map<Sandbox, Zygote>();
   let restUntilMs = 0;
+  let lastTrouble = '';
 
   async function zygoteFor(root: RootFileSystem): Promise<Zygote> {
     const known = zygotes.get(root.path);
     const zygote = await known?.catch(() => undefined);
-    if (zygote !== undefined && isFresh(zygote)) return zygote;
+    const cause = zygote && whyReplace(zygote);
+    if (zygote !== undefined && cause === undefined) return zygote;
     // Whoever waited for the same one finds the next here.
     if (zygotes.get(root.path) === known) {
       if (zygote !== undefined) retire(zygote);
-      zygotes.set(root.path, startZygote({ ...options, stateDirectory: fallback.stateDirectory, root }));
+      if (cause !== undefined) observer?.onReplaced(cause);
+      zygotes.set(root.path, start(root));
     }
     return await (zygotes.get(root.path) as Promise<Zygote>);
   }
 
-  function isFresh(zygote: Zygote): boolean {
-    if (!zygote.alive || abandoned.has(zygote)) return false;
-    return zygote.forks < options.sandboxesMax && performance.now() - zygote.bornMs < options.ageMsMax;
+  async function start(root: RootFileSystem): Promise<Zygote> {
+    const zygote = await startZygote({ ...options, stateDirectory: fallback.stateDirectory, root });
+    observer?.onStarted(zygote);
+    return zygote;
+  }
+
+  function whyReplace(zygote: Zygote): ReplacementCause | undefined {
+    const cause = abandoned.get(zygote);
+    if (cause !== undefined) return cause;
+    if (!zygote.alive) return 'died';
+    if (zygote.forks >= options.sandboxesMax) return 'sandboxes';
+    if (performance.now() - zygote.bornMs >= options.ageMsMax) return 'age';
+    return zygote.memoryBytes() > options.memoryBytesMax ? 'memory' : undefined;
   }
 
   /** It stays as long as there are sandboxes of it. */
@@ -74,6 +109,7 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
   async function fork(request: SandboxRequest): Promise<Sandbox> {
     const zygote = await zygoteFor(request.root);
     const id = randomBytes(8).toString('hex');
+    const beganMs = performance.now();
     const cgroup = cgroups.create(
       id,
       { ...limitsOf(request.spec, options), processesMax: options.processesMax },
@@ -84,11 +120,13 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
       for (const file of cgroup.joinFiles) permitJoin(file, bundle.users.first);
       const writable = tmpfsMounts({ diskBytes: request.spec.diskBytes, inodesMax: options.inodesMax });
       socket = await zygote.connect(encodeDescription({ cgroup: id, writable }));
-      await whenUp(socket, zygote);
+      await whenUp(socket);
+      lastUpMs.set(zygote, performance.now());
+      observer?.onForked();
     } catch (error) {
-      // Whatever is wrong with it: the next sandbox comes of another, and those that it made go on.
-      abandoned.add(zygote);
+      observer?.onForkFailed();
       socket?.destroy();
+      giveUp(zygote, beganMs, error);
       await removeCgroup(cgroup);
       throw error;
     }
@@ -101,8 +139,23 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
     return sandbox;
   }
 
+  /** Whatever is wrong with it: the next sandbox comes of another. Those that it made go on, unless it hangs. */
+  function giveUp(zygote: Zygote, sinceMs: number, error: unknown): void {
+    if (!(error instanceof NotUp)) {
+      if (zygote.alive) abandoned.set(zygote, 'failed');
+      return;
+    }
+    // While others came up it is the machine that has too much to do.
+    if ((lastUpMs.get(zygote) ?? 0) > sinceMs) return;
+    abandoned.set(zygote, 'hung');
+    zygote.destroy().catch(options.onTrouble);
+  }
+
   return {
     stateDirectory: fallback.stateDirectory,
+    get trouble() {
+      return performance.now() < restUntilMs ? lastTrouble : undefined;
+    },
     async make(request) {
       if (request.spec.privilege === 'setup' || performance.now() < restUntilMs) return await fallback.make(request);
       for (let attemptsLeft = attemptsMax; attemptsLeft > 0; attemptsLeft -= 1) {
@@ -111,6 +164,7 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
         } catch (error) {
           // The next attempt finds another zygote if this one died.
           options.onTrouble(error);
+          lastTrouble = (error as Error).message;
         }
       }
       restUntilMs = performance.now() + restAfterFailureMs;
@@ -126,8 +180,15 @@ export function createZygoteMaker(options: ZygoteMakerOptions): Maker {
   };
 }
 
+/** A sandbox has not come up in the time that it has. */
+class NotUp extends Error {
+  constructor() {
+    super(`A forked sandbox did not come up within ${forkTimeoutMs / 1000} s`);
+  }
+}
+
 /** Waits for the agent's first word, without reading it. */
-async function whenUp(socket: Socket, zygote: Zygote): Promise<void> {
+async function whenUp(socket: Socket): Promise<void> {
   const deadline = AbortSignal.timeout(forkTimeoutMs);
   try {
     await Promise.race([
@@ -137,8 +198,7 @@ async function whenUp(socket: Socket, zygote: Zygote): Promise<void> {
       }),
     ]);
   } catch (error) {
-    if (deadline.aborted) void zygote.destroy();
-    throw error;
+    throw deadline.aborted ? new NotUp() : error;
   }
 }
 

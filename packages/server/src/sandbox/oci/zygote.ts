@@ -22,6 +22,8 @@ export interface Zygote {
   readonly forks: number;
   readonly bornMs: number;
   readonly alive: boolean;
+  /** Its own private memory, as it was at most a second ago; what its sandboxes have beside it does not count. */
+  memoryBytes(): number;
   /** A connection that is to become a sandbox. */
   connect(description: string): Promise<Socket>;
   /** Ends it and with it every sandbox that it made. Idempotent. */
@@ -43,6 +45,8 @@ export interface ZygoteOptions {
 const insideDirectory = '/tmp/zygote';
 const readyTimeoutMs = 10_000;
 const memoryBytes = 512 * 1024 * 1024;
+/** Looking costs as much as a tenth of a sandbox. */
+const memoryEveryMs = 1_000;
 const processesMax = 16_384;
 const diskBytes = 1024 * 1024;
 const spec = { privilege: 'program', diskBytes } as const;
@@ -66,7 +70,7 @@ export async function startZygote(options: ZygoteOptions): Promise<Zygote> {
       detached: true,
     });
     await whenReady(child);
-    return new RunningZygote(child, join(socketDirectory, 'socket'), () => removeTraces(traces));
+    return new RunningZygote(child, join(socketDirectory, 'socket'), cgroup, () => removeTraces(traces));
   } catch (error) {
     child?.kill('SIGKILL');
     await removeTraces(traces);
@@ -126,12 +130,14 @@ class RunningZygote implements Zygote {
   readonly bornMs = performance.now();
   forks = 0;
   #alive = true;
+  #memory = { atMs: Number.NEGATIVE_INFINITY, bytes: 0 };
   #destroying: Promise<void> | undefined;
   readonly #ended: Promise<unknown>;
 
   constructor(
     private readonly child: ChildProcess,
     private readonly socketPath: string,
+    private readonly cgroup: Cgroup,
     private readonly removeAll: () => Promise<void>,
   ) {
     this.#ended = once(child, 'exit').catch(() => {});
@@ -142,6 +148,13 @@ class RunningZygote implements Zygote {
 
   get alive(): boolean {
     return this.#alive && this.#destroying === undefined;
+  }
+
+  memoryBytes(): number {
+    const nowMs = performance.now();
+    if (nowMs - this.#memory.atMs > memoryEveryMs)
+      this.#memory = { atMs: nowMs, bytes: this.cgroup.largestProcessBytes() };
+    return this.#memory.bytes;
   }
 
   async connect(description: string): Promise<Socket> {

@@ -19,6 +19,8 @@ export interface Cgroup {
   readonly runtimePath: string;
   /** Undefined once the cgroup is removed. */
   measure(): Measured | undefined;
+  /** Private memory of the process in it that has most; 0 when there is none. */
+  largestProcessBytes(): number;
   /** The part of {@link measure} that tells of CPU time. */
   cpuMs(): number | undefined;
   /**

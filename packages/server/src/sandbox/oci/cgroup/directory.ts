@@ -61,6 +61,15 @@ export function readProcesses(path: string): readonly number[] {
   return below.length === 0 ? own : [...own, ...below];
 }
 
+/** Anonymous memory of the process in a cgroup, or below it, that has most, in bytes. */
+export function readLargestProcess(path: string): number {
+  const sizes = readProcesses(path).map((processId) => {
+    const status = ignoring(['ENOENT', 'ESRCH'], () => readFileSync(`/proc/${processId}/status`, 'utf8')) ?? '';
+    return Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
+  });
+  return Math.max(0, ...sizes);
+}
+
 /** Moves the processes of one cgroup of version 2, but not those below it, to another. */
 export function moveProcesses(from: string, to: string): void {
   for (const processId of readOwnProcesses(from)) {

@@ -4,6 +4,7 @@ import {
   killEach,
   listDirectories,
   makeDirectory,
+  readLargestProcess,
   readNumber,
   readOwnProcesses,
   readProcesses,
@@ -88,6 +89,7 @@ function openCgroup(
       return { cpuMs: cpu, memoryPeakBytes, oomKilled };
     },
     cpuMs,
+    largestProcessBytes: () => readLargestProcess(pids),
     kill: (except) => killEach(use === 'runtime' ? readProcesses(pids) : readOwnProcesses(pids), except),
     remove() {
       if (use === 'processes') for (const tree of trees) removeEmptyDirectory(join(tree, path));

@@ -5,6 +5,7 @@ import {
   listDirectories,
   makeDirectory,
   moveProcesses,
+  readLargestProcess,
   readNumber,
   readOwnProcesses,
   readProcesses,
@@ -105,6 +106,7 @@ function openCgroup(root: string, path: string, use: CgroupUse): Cgroup {
       return { cpuMs: cpu, memoryPeakBytes, oomKilled: kills > 0 };
     },
     cpuMs,
+    largestProcessBytes: () => readLargestProcess(directory),
     kill(except) {
       const processIds = use === 'runtime' ? readProcesses(directory) : readOwnProcesses(directory);
       if (processIds.length === 0) return 0;
