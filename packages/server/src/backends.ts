@@ -5,12 +5,14 @@ import type { Config } from './config.js';
 import { bundleAgent, bundleGate, bundlePacker } from './sandbox/agent/bundle.js';
 import { agentArguments } from './sandbox/agent/command.js';
 import type { Backend } from './sandbox/backend.js';
+import type { ZygoteObserver } from './sandbox/oci/zygote-maker.js';
 
 export interface OpenBackendOptions {
   /** The same for every start on one data directory, and for no other server. */
   readonly ownerId: string;
   /** Where what was added with `images add` lies. */
   readonly imagesDir: string;
+  readonly zygoteObserver?: ZygoteObserver;
   readonly logger: Logger;
 }
 
@@ -81,6 +83,7 @@ export async function openOciBackend(config: Config, options: OpenBackendOptions
       sandboxesMax: sandbox.zygoteSandboxesMax,
       ageMsMax: sandbox.zygoteAgeMsMax,
       memoryBytesMax: sandbox.zygoteMemoryBytesMax,
+      observer: options.zygoteObserver,
     },
     onTrouble: (error) => options.logger.warn({ err: error }, 'sandboxes are made in a slower way than they could be'),
     onLeftover: (id, error) => options.logger.warn({ sandbox: id, err: error }, 'a sandbox could not be removed yet'),

@@ -10,10 +10,11 @@ import { createHttpServer } from './http/server.js';
 import { Executions } from './jobs/executions.js';
 import type { ExecutionStore } from './jobs/ports.js';
 import { defaultSpec } from './jobs/resolve.js';
+import { createMetrics } from './metrics/metrics.js';
 import type { Backend } from './sandbox/backend.js';
 import { createDirectSandboxes } from './sandbox/direct.js';
 import { imageAllowed } from './sandbox/docker/image.js';
-import { createPool, type Pool } from './sandbox/pool/pool.js';
+import { createPool, type Pool, type PoolObserver } from './sandbox/pool/pool.js';
 import { openSqliteStore } from './store/sqlite.js';
 
 /** A server that accepts requests. */
@@ -67,16 +68,19 @@ async function wire(
   onCleanup(() => store.close());
 
   const { ownerId, imagesDir } = directory;
-  const backend = await openBackend(config, { ownerId, imagesDir, logger });
+  const metrics = createMetrics();
+  const backend = await openBackend(config, { ownerId, imagesDir, zygoteObserver: metrics.zygotes, logger });
   onCleanup(() => backend.close());
   onCleanup(reapRegularly(backend, logger));
-  const pool = createSandboxPool(config, backend, logger);
+  const pool = createSandboxPool(config, backend, { observer: metrics.pool, logger });
   onCleanup(() => pool.close());
 
   const executions = new Executions({
     store,
     sandboxes: pool,
     jobs: config.jobs,
+    describeSandboxes: () => backend.describe(),
+    observer: metrics.executions,
     resolve: {
       limits: config.limits,
       defaultImage: config.images.default,
@@ -94,6 +98,7 @@ async function wire(
     executions,
     receiveArchive: (source) => receiveArchive(source, archive),
     archiveOfFiles: (files) => archiveOfFiles(files, archive),
+    renderMetrics: () => metrics.render({ ...executions.load, sandboxes: pool.stats }),
     config: config.http,
     logger,
   });
@@ -103,12 +108,17 @@ async function wire(
   return urlOf(http.server.address() as AddressInfo);
 }
 
-function createSandboxPool(config: Config, backend: Backend, logger: Logger): Pool {
+function createSandboxPool(
+  config: Config,
+  backend: Backend,
+  { observer, logger }: { readonly observer: PoolObserver; readonly logger: Logger },
+): Pool {
   const { limits, pool, images, jobs } = config;
   return createPool({
     ...pool,
     source: createDirectSandboxes(backend, { readyTimeoutMs: jobs.readyTimeoutMs }),
     defaultSpec: defaultSpec({ limits, defaultImage: images.default }),
+    observer,
     logger,
   });
 }

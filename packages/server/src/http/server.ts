@@ -8,6 +8,7 @@ import { addExecRoutes } from './exec.js';
 import { addExecutionRoutes } from './executions.js';
 import { addHealthRoutes } from './health.js';
 import { createListener, onClientError } from './listener.js';
+import { addMetricsRoute, type MetricsOptions } from './metrics.js';
 import type { ArchiveOfFiles, Executions, ReceiveArchive } from './ports.js';
 import { limitStall } from './stall.js';
 import { addUnmatchedHandler, undecodableError } from './unmatched.js';
@@ -17,6 +18,7 @@ export interface HttpServerOptions {
   readonly executions: Executions;
   readonly receiveArchive: ReceiveArchive;
   readonly archiveOfFiles: ArchiveOfFiles;
+  readonly renderMetrics: MetricsOptions['renderMetrics'];
   readonly config: Config['http'];
   readonly logger: Logger;
 }
@@ -44,6 +46,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   addHooks(app, config, logger);
   addUnmatchedHandler(app);
   addHealthRoutes(app, { executions });
+  addMetricsRoute(app, options);
   addExecRoutes(app, { executions, receiveArchive, limits: config });
   addEvalRoutes(app, { executions, archiveOfFiles, limits: config });
   addExecutionRoutes(app, { executions });

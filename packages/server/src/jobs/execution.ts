@@ -5,7 +5,15 @@ import type { Availability } from './availability.js';
 import { type EndCause, EndedByService } from './causes.js';
 import { OutputGatherer } from './gather.js';
 import { type Outcome, outcomeOfError } from './outcome.js';
-import { type Archive, type Delivery, type ExecutionStore, type Job, SandboxError, type Sandboxes } from './ports.js';
+import {
+  type Archive,
+  type Delivery,
+  type ExecutionObserver,
+  type ExecutionStore,
+  type Job,
+  SandboxError,
+  type Sandboxes,
+} from './ports.js';
 import type { Queue, QueueEntry } from './queue.js';
 import { runJob } from './run.js';
 
@@ -16,6 +24,7 @@ export interface ExecutionContext {
   readonly availability: Availability;
   readonly stdoutBytesMax: number;
   readonly stderrBytesMax: number;
+  readonly observer: ExecutionObserver | undefined;
   readonly logger: Logger;
 }
 
@@ -111,6 +120,7 @@ export class Execution implements QueueEntry {
     const event: FinishedEvent = { ...outcome, type: 'finished', at: new Date().toISOString(), durationMs };
     this.keep(event);
     const { status, termination, exitCode } = event;
+    this.context.observer?.onEnded(event);
     this.#logger.info({ status, reason: termination.reason, exitCode, durationMs }, 'execution ended');
     try {
       await this.context.store.settle(this.id, event);

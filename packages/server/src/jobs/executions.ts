@@ -6,7 +6,15 @@ import type { Config } from '../config.js';
 import { Availability } from './availability.js';
 import { Execution, type ExecutionContext } from './execution.js';
 import { outcomeOfLostWorker } from './outcome.js';
-import type { Delivery, ExecutionRequest, ExecutionStore, Sandboxes, SandboxStats } from './ports.js';
+import type {
+  Delivery,
+  ExecutionObserver,
+  ExecutionRequest,
+  ExecutionStore,
+  Sandboxes,
+  SandboxMaking,
+  SandboxStats,
+} from './ports.js';
 import { Queue } from './queue.js';
 import { type ResolveOptions, resolveJob } from './resolve.js';
 
@@ -15,6 +23,9 @@ export interface ExecutionsOptions {
   readonly sandboxes: Sandboxes;
   readonly resolve: ResolveOptions;
   readonly jobs: Config['jobs'];
+  /** Says how sandboxes are made; for `/ready`. */
+  readonly describeSandboxes?: () => Promise<SandboxMaking>;
+  readonly observer?: ExecutionObserver;
   readonly logger: Logger;
 }
 
@@ -31,7 +42,7 @@ export class Executions {
   #admitting = 0;
 
   constructor(private readonly options: ExecutionsOptions) {
-    const { store, sandboxes, jobs, logger, resolve } = options;
+    const { store, sandboxes, jobs, logger, resolve, observer } = options;
     this.#queue = new Queue(jobs);
     this.#availability = new Availability({
       sandboxes,
@@ -47,7 +58,7 @@ export class Executions {
     });
     const { stdoutBytesMax, stderrBytesMax } = resolve.limits;
     const { queue, availability } = { queue: this.#queue, availability: this.#availability };
-    this.#context = { store, sandboxes, queue, availability, stdoutBytesMax, stderrBytesMax, logger };
+    this.#context = { store, sandboxes, queue, availability, stdoutBytesMax, stderrBytesMax, observer, logger };
   }
 
   /**
@@ -60,7 +71,9 @@ export class Executions {
     const orphans = await store.orphans();
     for (const id of orphans) {
       const at = new Date().toISOString();
-      await store.settle(id, { ...outcomeOfLostWorker('run'), type: 'finished', at, durationMs: 0 });
+      const event = { ...outcomeOfLostWorker('run'), type: 'finished', at, durationMs: 0 } as const;
+      await store.settle(id, event);
+      this.options.observer?.onEnded(event);
     }
     const pending = await store.pending();
     for (const { job, archive } of pending) this.#enter(new Execution(job, archive, 'async', this.#context));
@@ -115,9 +128,15 @@ export class Executions {
     this.#checkOpen();
     await this.#availability.probe(signal);
     await this.options.store.probe();
-    const { running, waiting } = this.#queue;
     const { stats } = this.options.sandboxes;
-    return { running, waiting, ...(stats && { pool: stats }) };
+    const sandboxes = await this.options.describeSandboxes?.();
+    return { ...this.load, ...(stats && { pool: stats }), ...(sandboxes && { sandboxes }) };
+  }
+
+  /** Executions that run, and that wait for their turn. */
+  get load(): Pick<Readiness, 'running' | 'waiting'> {
+    const { running, waiting } = this.#queue;
+    return { running, waiting };
   }
 
   /**
@@ -198,6 +217,7 @@ export interface Readiness {
   readonly running: number;
   readonly waiting: number;
   readonly pool?: SandboxStats;
+  readonly sandboxes?: SandboxMaking;
 }
 
 interface Admitted {

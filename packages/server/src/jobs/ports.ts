@@ -126,12 +126,29 @@ export interface ReadySandbox {
   destroy(): Promise<void>;
 }
 
+/** How sandboxes are made here. */
+export interface SandboxMaking {
+  /** `docker` or `oci`. */
+  readonly backend: string;
+  /** E.g. `crun 1.8.1`, or the name by which an engine knows it. */
+  readonly runtime: string;
+  /** `zygote`: forked from an interpreter that is up already. `container`: each is a container of the runtime. */
+  readonly way: 'zygote' | 'container';
+  /** One clause, for whoever operates the service. */
+  readonly why: string;
+}
+
 /** How many sandboxes wait and are being made, and how often one was waiting when it was wanted. */
 export interface SandboxStats {
   readonly ready: number;
   readonly making: number;
   readonly hits: number;
   readonly misses: number;
+}
+
+/** Hears how executions end, for metrics. */
+export interface ExecutionObserver {
+  onEnded(end: Pick<FinishedEvent, 'status' | 'termination'>): void;
 }
 
 /** Where runners get sandboxes from. */

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { Measured, SandboxSpec } from '../jobs/ports.js';
+import type { Measured, SandboxMaking, SandboxSpec } from '../jobs/ports.js';
 
 /** A started sandbox: its agent is pid 1 inside and speaks frames over stdin and stdout (see agent/protocol.ts). */
 export interface Sandbox {
@@ -33,6 +33,8 @@ export interface Backend {
   reap(): Promise<number>;
   /** @throws SandboxError `engine_unavailable` unless a sandbox could be made now. */
   probe(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Says how sandboxes are made now. @throws SandboxError `engine_unavailable` when they cannot be */
+  describe(): Promise<SandboxMaking>;
   /** Lets go of connections and files of its own. */
   close(): Promise<void>;
 }

@@ -89,6 +89,7 @@ async function routes(): Promise<string[]> {
     },
     receiveArchive: unreachable,
     archiveOfFiles: unreachable,
+    renderMetrics: unreachable,
     config: readConfig({}).http,
     logger: pino({ level: 'silent' }),
   });

@@ -34,6 +34,7 @@ const app = createHttpServer({
   },
   receiveArchive: (source) => receiveArchive(source, archiveOptions),
   archiveOfFiles: (files) => archiveOfFiles(files, archiveOptions),
+  renderMetrics: async () => '',
   config: http,
   logger: pino({ level: 'silent' }),
 });

@@ -87,6 +87,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     },
     receiveArchive: options.receiveArchive?.(receive) ?? receive,
     archiveOfFiles: (files) => track(archiveOfFiles(files, archiveOptions)),
+    renderMetrics: async () => 'up 1\n',
     config,
     logger: pino({ level: 'info' }, { write: (line) => void log.push(JSON.parse(line)) }),
   });

@@ -83,6 +83,12 @@ export function createDockerBackend(options: DockerBackendOptions): Backend {
     create: (spec, { signal }) => createSandbox(parts, spec, signal),
     reap: () => reap(parts, options.ownerId),
     probe: ({ signal }) => probe(engine, signal),
+    describe: async () => ({
+      backend: 'docker',
+      runtime: options.runtime || "the engine's default",
+      way: 'container',
+      why: 'an engine makes containers and nothing else',
+    }),
     async close() {
       parts.images.close();
       parts.endings.close();

@@ -104,6 +104,10 @@ export function createOciBackend(options: OciBackendOptions): Backend {
       const remedy = 'install python3, or add an image with: python-executor images add IMAGE';
       throw new SandboxError('engine_unavailable', `Cannot make a sandbox: there is no Python for it; ${remedy}`);
     },
+    async describe() {
+      const workshop = await open();
+      return workshop.describe();
+    },
     async close() {
       closed = true;
       const workshop = await opening?.catch(() => undefined);

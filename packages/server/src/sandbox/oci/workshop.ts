@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SandboxError, type SandboxSpec } from '../../jobs/ports.js';
+import { SandboxError, type SandboxMaking, type SandboxSpec } from '../../jobs/ports.js';
 import type { Sandbox } from '../backend.js';
 import { buildHostRoot } from '../rootfs/host.js';
 import { findHostPython, type HostPython } from '../rootfs/python.js';
@@ -14,7 +14,7 @@ import { createPreloadMaker } from './preload-maker.js';
 import { createRoots } from './roots.js';
 import { findRuntime, type Runtime, runtimeTraits, usualRuntimes } from './runtime.js';
 import { tryRuntime } from './trial.js';
-import { createZygoteMaker } from './zygote-maker.js';
+import { createZygoteMaker, type ZygoteMaker } from './zygote-maker.js';
 
 /** Everything that takes time to prepare and serves every sandbox of one start of a server. */
 export interface Workshop {
@@ -22,6 +22,8 @@ export interface Workshop {
   readonly hasHostRoot: boolean;
   /** @throws SandboxError `image_unavailable`, `engine_unavailable` or `internal`; the abort reason */
   create(spec: SandboxSpec, options: { readonly signal: AbortSignal }): Promise<Sandbox>;
+  /** Says how sandboxes are made now, and why so. */
+  describe(): SandboxMaking;
   /** Tries again to remove what could not be removed. Returns how many it has. */
   reap(): Promise<number>;
   /** Destroys every sandbox and lets go of everything. */
@@ -82,10 +84,10 @@ async function equip(options: WorkshopOptions, site: Site, runtime: Runtime): Pr
   const hostNames = python === undefined ? [] : [...options.hostImages, `python:${python.version}-slim`];
   const roots = createRoots({ ...options, room, host, hostImages: hostNames });
 
-  /** gVisor has no namespaces of its own to fork into. */
-  function withZygotes(fallback: Maker): Maker {
-    if (!options.zygotes.enabled || runtime.kind === 'runsc') return fallback;
-    return createZygoteMaker({ ...common, ...options.zygotes, fallback, bundle });
+  const canFork = options.zygotes.enabled && runtime.kind !== 'runsc';
+
+  function withZygotes(fallback: Maker): Maker | ZygoteMaker {
+    return canFork ? createZygoteMaker({ ...common, ...options.zygotes, fallback, bundle }) : fallback;
   }
 
   function withPreloads(fallback: Maker): Maker {
@@ -106,6 +108,12 @@ async function equip(options: WorkshopOptions, site: Site, runtime: Runtime): Pr
         const command = ['python3', '-I', '-S', '-c', options.agentSource, ...options.agentArguments(spec)];
         return await maker.make({ spec, root, command });
       },
+      describe() {
+        const trouble = 'trouble' in maker ? maker.trouble : undefined;
+        const way = canFork && trouble === undefined ? 'zygote' : 'container';
+        const why = describeChoice(runtime, options, trouble);
+        return { backend: 'oci', runtime: `${runtime.kind} ${runtime.version}`, way, why };
+      },
       reap: () => maker.reap(),
       async close() {
         await maker.close();
@@ -117,4 +125,12 @@ async function equip(options: WorkshopOptions, site: Site, runtime: Runtime): Pr
     await equipment.close();
     throw error;
   }
+}
+
+function describeChoice({ kind }: Runtime, { zygotes }: WorkshopOptions, trouble: string | undefined): string {
+  // It has no namespaces of its own to fork into.
+  if (kind === 'runsc') return 'inside gVisor nothing can be forked into namespaces';
+  if (!zygotes.enabled) return 'PYEXEC_ZYGOTE is "off"';
+  if (trouble !== undefined) return `no sandbox could be forked: ${trouble}`;
+  return 'PYEXEC_ZYGOTE is "on"; those with pre_commands are containers';
 }
