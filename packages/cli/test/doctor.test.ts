@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { chmod, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -74,6 +75,7 @@ describe('doctor', () => {
     expect(lines[0]).toBe(`ok    node: ${process.versions.node}`);
     expect(lines.at(-1)).toMatch(/^(ok {2}|warn) {2}service: would /);
     if (hasEngine) expect(stdout).toMatch(/^ok {4}docker run \w+: ran print\(1\+1\) in \d+ ms/m);
+    if (hasEngine) expect(stdout).toMatch(/^ok {4}docker sandboxes \w+: a container a run, because an engine/m);
     if (hasRuntime) expect(stdout).toMatch(/^ok {4}oci run crun: ran print\(1\+1\) in \d+ ms/m);
     if (hasRuntime) expect(stdout).toMatch(/^ok {4}oci sandboxes crun: forked from a zygote/m);
   });
@@ -97,6 +99,35 @@ describe('doctor', () => {
     if (!hasRuntime) return;
     expect(byName['oci sandboxes crun']).toMatchObject({ finding: expect.stringContaining('PYEXEC_ZYGOTE is "off"') });
     expect(byName.service?.remedy).toContain('PYEXEC_BACKEND=oci');
+  });
+
+  it.runIf(hasRuntime)('says why no zygote could be had, and how to mend it; a program runs all the same', async () => {
+    const runtime = `${folder.path}/crun`;
+    // Zygotes are the containers whose names begin with a z.
+    const script = 'case "$*" in *" z"??????????????) echo "no zygotes today" >&2; exit 1;; esac\nexec crun "$@"\n';
+    await writeFile(runtime, `#!/bin/sh\n${script}`, { mode: 0o755 });
+    await chmod(folder.path, 0o755);
+    const { exitCode, byName } = await examine({
+      PYEXEC_BACKEND: 'oci',
+      PYEXEC_RUNTIME: runtime,
+      PYEXEC_DOCKER_SOCKET: '/nonexistent',
+    });
+    expect(exitCode).toBe(0);
+    expect(byName[`oci run ${runtime}`]).toMatchObject({ status: 'ok' });
+    expect(byName[`oci sandboxes ${runtime}`]).toMatchObject({
+      status: 'warn',
+      finding: expect.stringMatching(/^a container a run, because no sandbox could be forked: .*no zygotes today/),
+      remedy: expect.stringContaining('PYEXEC_ZYGOTE=off'),
+    });
+  });
+
+  it.runIf(hasRuntime && installed('runsc'))('says that inside gVisor nothing can be forked', async () => {
+    const { byName } = await examine({
+      PYEXEC_BACKEND: 'oci',
+      PYEXEC_RUNTIME: 'runsc',
+      PYEXEC_DOCKER_SOCKET: '/nonexistent',
+    });
+    expect(byName['oci sandboxes runsc']).toMatchObject({ finding: expect.stringContaining('gVisor') });
   });
 
   it('exits with 1 when the runtime of the configuration is not there, though others are', async () => {

@@ -5,6 +5,7 @@ import { type Check, fail, ok, warn } from './check.js';
 import { examineEngine } from './engine.js';
 import { messageOf } from './probe.js';
 import { describeTrial, runTrial } from './run.js';
+import { describeWay } from './way.js';
 
 export interface BackendFindings {
   /** Whether `auto` would take it. */
@@ -36,9 +37,9 @@ export async function examineDocker(config: Config, options: ExamineOptions): Pr
   }
   let works = false;
   for (const runtime of configured === '' ? usable.runtimes : [configured]) {
-    const check = await checkRun(runtime, config, { ...options, runtimes: usable.runtimes });
-    options.onCheck(check);
-    if (runtime === (configured || first)) works = check.status !== 'fail';
+    const checks = await checkRun(runtime, config, { ...options, runtimes: usable.runtimes });
+    checks.forEach(options.onCheck);
+    if (runtime === (configured || first)) works = checks.every((check) => check.status !== 'fail');
   }
   return { answers: true, works };
 }
@@ -47,16 +48,18 @@ async function checkRun(
   runtime: string,
   config: Config,
   options: ExamineOptions & { readonly runtimes: readonly string[] },
-): Promise<Check> {
+): Promise<readonly Check[]> {
   const name = `docker run ${runtime}`;
   const settings = { ...config, sandbox: { ...config.sandbox, runtime } };
   try {
     const trial = await runTrial((logger) => openDockerBackend(settings, { ...options, logger }), settings, options);
-    const finding = `${describeTrial(trial)}, a container a run`;
-    return trial.warnings.length === 0 ? ok(name, finding) : warn(name, `${finding}; ${trial.warnings.join('; ')}`);
+    const finding = describeTrial(trial);
+    const { warnings } = trial;
+    const ran = warnings.length === 0 ? ok(name, finding) : warn(name, `${finding}; ${warnings.join('; ')}`);
+    return [ran, describeWay(runtime, trial, config.sandbox.zygote)];
   } catch (error) {
     options.signal.throwIfAborted();
-    return fail(name, messageOf(error), remedyFor(error, runtime, options.runtimes));
+    return [fail(name, messageOf(error), remedyFor(error, runtime, options.runtimes))];
   }
 }
 

@@ -4,16 +4,17 @@ import { SandboxError } from '../jobs/ports.js';
 import { usualUsers } from '../sandbox/oci/backend.js';
 import { type Runtime, runtimeTraits, usualRuntimes } from '../sandbox/oci/runtime.js';
 import { checkCgroups, checkSwap } from './cgroups.js';
-import { type Check, fail, ok, warn } from './check.js';
+import { type Check, fail, ok } from './check.js';
 import type { BackendFindings, ExamineOptions } from './docker.js';
 import { checkMounts } from './mounts.js';
 import { messageOf, probe } from './probe.js';
 import { checkPython } from './python.js';
 import { checkRights } from './rights.js';
-import { describeTrial, runTrial, type Trial } from './run.js';
+import { describeTrial, runTrial } from './run.js';
 import { examineRuntime } from './runtime.js';
 import { rememberTraces } from './traces.js';
 import { checkUsers } from './users.js';
+import { describeWay } from './way.js';
 
 /** Examines what it takes to run without an engine, and runs a program by each runtime that is there. */
 export async function examineOci(config: Config, options: ExamineOptions): Promise<BackendFindings> {
@@ -33,10 +34,10 @@ export async function examineOci(config: Config, options: ExamineOptions): Promi
   const runtimes = await findRuntimes(configured, options);
   if (rights.status === 'fail' || cgroups.status === 'fail') return { answers: false, works: false };
   let works = false;
-  for (const [name, { kind }] of runtimes) {
+  for (const name of runtimes.keys()) {
     const removeTraces = rememberTraces({ runtimeDir, ownerId: options.ownerId });
     try {
-      const checks = await checkRun(name, kind, config, options);
+      const checks = await checkRun(name, config, options);
       checks.forEach(options.onCheck);
       const counts = configured === '' ? usualRuntimes.includes(name) : name === configured;
       if (counts && checks.every((check) => check.status !== 'fail')) works = true;
@@ -60,31 +61,16 @@ async function findRuntimes(configured: string, options: ExamineOptions): Promis
   return found;
 }
 
-async function checkRun(
-  runtime: string,
-  kind: Runtime['kind'],
-  config: Config,
-  options: ExamineOptions,
-): Promise<readonly Check[]> {
+async function checkRun(runtime: string, config: Config, options: ExamineOptions): Promise<readonly Check[]> {
   const name = `oci run ${runtime}`;
   const settings = { ...config, sandbox: { ...config.sandbox, runtime } };
   try {
     const trial = await runTrial((logger) => openOciBackend(settings, { ...options, logger }), settings, options);
-    return [ok(name, describeTrial(trial)), describeWay(`oci sandboxes ${runtime}`, kind, config, trial)];
+    return [ok(name, describeTrial(trial)), describeWay(runtime, trial, config.sandbox.zygote)];
   } catch (error) {
     options.signal.throwIfAborted();
     return [fail(name, messageOf(error), remedyFor(error, config))];
   }
-}
-
-/** How sandboxes were made, and why so. */
-function describeWay(name: string, kind: Runtime['kind'], config: Config, { warnings }: Trial): Check {
-  if (warnings.length > 0) return warn(name, warnings.join('; '), 'PYEXEC_ZYGOTE=off keeps to a container a run');
-  if (kind === 'runsc') return ok(name, 'a container a run: inside gVisor nothing can be forked into namespaces');
-  if (config.sandbox.zygote === 'off') {
-    return ok(name, 'a container a run, because PYEXEC_ZYGOTE is "off"; "on" makes them at a fifth of the cost');
-  }
-  return ok(name, 'forked from a zygote, because PYEXEC_ZYGOTE is "on"; a container a run for pre_commands');
 }
 
 function remedyFor(error: unknown, { images }: Config): string {

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { type Logger, pino } from 'pino';
 import { archiveOfFiles } from '../archive/compose.js';
 import type { Config } from '../config.js';
-import type { AgentExit, Job, SandboxSpec } from '../jobs/ports.js';
+import type { AgentExit, Job, SandboxMaking, SandboxSpec } from '../jobs/ports.js';
 import { defaultSpec } from '../jobs/resolve.js';
 import type { Backend } from '../sandbox/backend.js';
 import { createDirectSandboxes } from '../sandbox/direct.js';
@@ -13,6 +13,8 @@ export interface Trial {
   readonly makingMs: number;
   /** How long the program took in it, as who asked for it saw it, ms. */
   readonly runningMs: number;
+  /** How the backend makes sandboxes, as it says after the run. */
+  readonly making: SandboxMaking;
   /** What the backend warned of on the way, a sentence each. */
   readonly warnings: readonly string[];
 }
@@ -43,8 +45,9 @@ export async function runTrial(
   let isClean = false;
   try {
     const times = await raceAbort(running, [either]);
+    const making = await raceAbort(backend.describe(), [either]);
     isClean = warnings.length === 0;
-    return { ...times, warnings };
+    return { ...times, making, warnings };
   } catch (error) {
     await raceAbort(running, [AbortSignal.timeout(abortGraceMs)]).catch(() => {});
     signal.throwIfAborted();
@@ -61,7 +64,11 @@ export function describeTrial({ makingMs, runningMs }: Trial): string {
   return `ran ${program.trim()} in ${runningMs} ms, in a sandbox made in ${makingMs} ms`;
 }
 
-async function runIn(backend: Backend, config: Config, signal: AbortSignal): Promise<Omit<Trial, 'warnings'>> {
+async function runIn(
+  backend: Backend,
+  config: Config,
+  signal: AbortSignal,
+): Promise<Omit<Trial, 'making' | 'warnings'>> {
   const sandboxes = createDirectSandboxes(backend, { readyTimeoutMs: config.jobs.readyTimeoutMs });
   const spec = specOf(config);
   await sandboxes.probe({ signal });
