@@ -58,6 +58,8 @@ async function main(): Promise<void> {
   const settings = { ...readSettings(), note };
   const wanted = values.targets === undefined ? ways : waysNamed(values.targets.split(','));
   const names = values.only?.split(',') ?? Object.keys(parts);
+  const unknown = names.filter((name) => parts[name] === undefined);
+  if (unknown.length > 0) throw new Error(`Cannot measure ${JSON.stringify(unknown)}: there is no such part`);
   const engine = dockerWorks() ? 'engine' : 'none';
   const report = {
     beganAt: new Date(),

@@ -134,11 +134,16 @@ test('a zygote whose memory grows is replaced, and what runs in its sandboxes go
     expect((await run(service, 'print(1)')).stdout).toBe('1\n');
     expect(zygoteProcesses().some((one) => one !== zygote)).toBe(true);
   }, soon);
-  await vi.waitFor(
-    async () => expect(await read(service, id)).toMatchObject({ status: 'completed', stdout: 'went on\n' }),
-    { ...soon, timeout: 15_000 },
-  );
-  // With the last of its sandboxes the old one goes, and all that is in its cgroup.
+  const wentOn = { status: 'completed', stdout: 'went on\n' };
+  await vi.waitFor(async () => expect(await read(service, id)).toMatchObject(wentOn), {
+    timeout: 15_000,
+    interval: 50,
+  });
+  // With the last of its sandboxes, those that wait included, the old one goes, and all that is in its cgroup.
+  await vi.waitFor(async () => {
+    await run(service, 'print(1)');
+    expect(zygoteProcesses()).not.toContain(zygote);
+  }, soon);
   await ended;
   await expectOneZygote();
 });
