@@ -1,5 +1,6 @@
 import { Agent } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { inspect } from 'node:util';
 import Docker from 'dockerode';
 import { SandboxError } from '../../jobs/ports.js';
 import { attach } from './attach.js';
@@ -55,7 +56,7 @@ export interface EngineOptions {
 export function connectEngine(options: EngineOptions): Engine {
   const address = parseAddress(options.socket);
   // Kept connections save a round trip a call. They are idle ones only: nothing waits for another call to end.
-  const agent = new Agent({ keepAlive: true });
+  const agent = new TerseAgent({ keepAlive: true });
   const docker = createClient(address, { agent, timeoutMs: options.callTimeoutMs });
   const streams = createClient(address, { agent, timeoutMs: undefined });
 
@@ -85,6 +86,16 @@ export function connectEngine(options: EngineOptions): Engine {
       ),
     close: () => agent.destroy(),
   };
+}
+
+/**
+ * The client library describes the options of every request for its debug log, whether there is one or not, and with
+ * them the agent, its sockets and all that these hold: many times the work of the request itself.
+ */
+class TerseAgent extends Agent {
+  [inspect.custom](): string {
+    return 'Agent';
+  }
 }
 
 /**
