@@ -67,6 +67,10 @@ export async function attachContainer(
 
 /** Creates a container as the engine's API describes it, and returns its id. */
 export async function createContainer(engine: Engine, description: ContainerCreateOptions): Promise<string> {
-  const container = await engine.call('create container', () => engine.docker.createContainer(description));
+  const { name, ...body } = description;
+  // Left to itself, the client library sends all of it twice: as the body, and as the query that holds the name. Its
+  // type does not know these two.
+  const request: object = { _query: { name }, _body: body };
+  const container = await engine.call('create container', () => engine.docker.createContainer(request));
   return container.id;
 }
