@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerCreateOptions } from 'dockerode';
 import type { Engine } from './engine.js';
-import { removeContainer } from './removal.js';
+import { removeContainer, removeTimeoutMs } from './removal.js';
 
 /** A container of which stdin, stdout and stderr are ours, from before it starts. */
 export interface AttachedContainer {
@@ -10,6 +11,13 @@ export interface AttachedContainer {
   /** Raw and multiplexed. */
   readonly connection: Duplex;
   start(): Promise<void>;
+  /**
+   * Lets a started one end with its stdin and remove itself, and removes it when it has not done so in time. Never
+   * throws, as {@link discard} never does.
+   *
+   * @param removed resolves when the engine reports that it is gone
+   */
+  leave(removed: Promise<void>): Promise<void>;
   /** Removes it, running or not. Never throws: what could not be removed within `timeoutMs` is left to be reaped. */
   discard(options: { readonly timeoutMs: number }): Promise<void>;
 }
@@ -25,6 +33,12 @@ export interface Account {
 
 /** How long a failure may wait for the removal of what was made, ms. */
 export const cleanupTimeoutMs = 2000;
+
+/**
+ * How long a container may take to end with its stdin and to be removed, ms. That spares the engine the killing, which
+ * takes a process of the runtime. An agent that does not end by itself is killed after this time.
+ */
+const leaveTimeoutMs = 2000;
 
 /**
  * Creates a container and attaches to it; after a failure or an abort it leaves none.
@@ -49,6 +63,13 @@ export async function attachContainer(
     live.delete(name);
   }
 
+  async function leave(removed: Promise<void>): Promise<void> {
+    connection?.destroy();
+    const left = await settledWithin(removed, leaveTimeoutMs);
+    if (left) live.delete(name);
+    else await discard({ timeoutMs: removeTimeoutMs });
+  }
+
   live.add(name);
   try {
     const id = await create(name);
@@ -58,7 +79,7 @@ export async function attachContainer(
     connection.on('error', () => {});
     signal.throwIfAborted();
     const start = () => engine.call('start container', () => engine.docker.getContainer(id).start());
-    return { id, connection, start, discard };
+    return { id, connection, start, leave, discard };
   } catch (error) {
     await discard({ timeoutMs: cleanupTimeoutMs });
     throw error;
@@ -73,4 +94,14 @@ export async function createContainer(engine: Engine, description: ContainerCrea
   const request: object = { _query: { name }, _body: body };
   const container = await engine.call('create container', () => engine.docker.createContainer(request));
   return container.id;
+}
+
+async function settledWithin(work: Promise<void>, timeoutMs: number): Promise<boolean> {
+  const given = new AbortController();
+  try {
+    const late = delay(timeoutMs, false, { signal: given.signal });
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    given.abort();
+  }
 }

@@ -23,7 +23,7 @@ export function openSandbox(parts: ContainerParts, containers: SandboxContainers
   let destroying: Promise<void> | undefined;
 
   async function destroy(): Promise<void> {
-    await container.discard({ timeoutMs: removeTimeoutMs });
+    await container.leave(ending.removed);
     endings.forget(id);
     await gate?.close({ timeoutMs: removeTimeoutMs });
   }
