@@ -253,8 +253,14 @@ test('the container is made from the digest of the image and belongs to its owne
   await sandbox.destroy();
 });
 
-test('an agent that fits no argument is refused at once', () => {
-  expect(() => openBackend({ agentSource: 'x'.repeat(128 * 1024) })).toThrow('131072 bytes');
+test('an agent may be longer than an argument, and a gate may not', async () => {
+  const long = openBackend({ agentSource: `note = "${'x'.repeat(128 * 1024)}"\nprint(len(note), __name__)` });
+  const sandbox = await long.create(programSpec, never());
+  expect(await readAll(sandbox)).toBe('131072 __main__\n');
+  await sandbox.destroy();
+  await long.close();
+  const gate = { image: programSpec.image, source: 'x'.repeat(128 * 1024), deniedAddresses: [] };
+  expect(() => openBackend({ gate })).toThrow('131072 bytes');
 });
 
 test.each(['host', 'container:abc', ''])(

@@ -3,6 +3,7 @@ import { SandboxError, type SandboxSpec } from '../../jobs/ports.js';
 import type { Backend, Sandbox } from '../backend.js';
 import { readSeccompProfile } from '../seccomp.js';
 import type { ContainerSettings, GateSettings } from './container.js';
+import { deliverOverStdin } from './delivery.js';
 import { followEndings } from './endings.js';
 import { connectEngine, type Engine, raceAbort } from './engine.js';
 import { allowNetfilter } from './gate.js';
@@ -12,7 +13,9 @@ import { removeContainer, removeTimeoutMs } from './removal.js';
 import { type ContainerParts, startSandbox } from './start.js';
 
 export interface DockerBackendOptions
-  extends Omit<ContainerSettings, 'seccompProfile' | 'labels' | 'cpuCount' | 'gate'> {
+  extends Omit<ContainerSettings, 'agent' | 'seccompProfile' | 'labels' | 'cpuCount' | 'gate'> {
+  /** The Python program that is pid 1 in every sandbox. */
+  readonly agentSource: string;
   /** Path of the engine's socket, or `unix://…`, `tcp://host:port`, `http://host:port`. */
   readonly socket: string;
   /** How long a pull of an image may take, ms. */
@@ -51,11 +54,10 @@ interface Parts extends ContainerParts {
  * Sandboxes that are containers of a Docker engine, or of what speaks its API. No path of the host is mounted, so the
  * engine may be on another machine.
  *
- * @throws RangeError when a program is too long for an argument, or the network is not the sandbox's own
+ * @throws RangeError when the gate's program is too long for an argument, or the network is not the sandbox's own
  */
 export function createDockerBackend(options: DockerBackendOptions): Backend {
-  checkSource('agent', options.agentSource);
-  checkSource('gate', options.gate.source);
+  checkGateSource(options.gate.source);
   checkNetwork(options.networkMode);
   options.gate.deniedAddresses.forEach(checkDenied);
   const labels = { [ownerLabel]: options.ownerId, [instanceLabel]: options.instanceId };
@@ -67,6 +69,7 @@ export function createDockerBackend(options: DockerBackendOptions): Backend {
     endings: followEndings(engine, { label: `${instanceLabel}=${options.instanceId}` }),
     settings: {
       ...options,
+      agent: deliverOverStdin(options.agentSource),
       cpuCount: options.cpuCount ?? 1,
       labels,
       seccompProfile,
@@ -97,10 +100,10 @@ export function createDockerBackend(options: DockerBackendOptions): Backend {
   };
 }
 
-function checkSource(name: string, source: string): void {
+function checkGateSource(source: string): void {
   const bytes = Buffer.byteLength(source);
   if (bytes <= sourceBytesMax) return;
-  throw new RangeError(`Cannot use ${name}: its source has ${bytes} bytes, more than ${sourceBytesMax}`);
+  throw new RangeError(`Cannot use gate: its source has ${bytes} bytes, more than ${sourceBytesMax}`);
 }
 
 /** A gate closes a network namespace, so it must be one that nobody else is in. */

@@ -17,12 +17,13 @@ import {
   userOf,
   workDirectory,
 } from '../containment.js';
+import type { Delivery } from './delivery.js';
 import type { Image } from './images.js';
 
 /** What is the same for every container of a backend. */
 export interface ContainerSettings {
   /** The Python program that is pid 1 inside. */
-  readonly agentSource: string;
+  readonly agent: Delivery;
   /** What follows it on its command line; nothing unless given. */
   readonly agentArguments?: (spec: SandboxSpec) => readonly string[];
   /** Our seccomp profile as JSON. */
@@ -77,7 +78,7 @@ export interface SandboxSubject extends ContainerSubject {
 export function describeSandbox(subject: SandboxSubject, settings: ContainerSettings): ContainerCreateOptions {
   const { image, spec, gateId } = subject;
   const user = userOf(spec);
-  const program = [settings.agentSource, ...(settings.agentArguments?.(spec) ?? [])];
+  const program = [settings.agent.loader, ...(settings.agentArguments?.(spec) ?? [])];
   return {
     ...describeProcess(subject, settings, program),
     WorkingDir: workDirectory,

@@ -68,6 +68,7 @@ async function startOnce(parts: ContainerParts, request: SandboxRequest): Promis
     await gate?.confined;
     signal.throwIfAborted();
     await container.start();
+    container.connection.write(parts.settings.agent.bytes);
     signal.throwIfAborted();
     return sandbox;
   } catch (error) {
