@@ -7,6 +7,7 @@ import { deliverOverStdin } from './delivery.js';
 import { followEndings } from './endings.js';
 import { connectEngine, type Engine, raceAbort } from './engine.js';
 import { allowNetfilter } from './gate.js';
+import { shareHosts } from './hosts.js';
 import { createImages, type Images } from './images.js';
 import { createKernelReader } from './kernel.js';
 import { removeContainer, removeTimeoutMs } from './removal.js';
@@ -63,22 +64,23 @@ export function createDockerBackend(options: DockerBackendOptions): Backend {
   const labels = { [ownerLabel]: options.ownerId, [instanceLabel]: options.instanceId };
   const seccompProfile = readSeccompProfile();
   const engine = connectEngine({ socket: options.socket, callTimeoutMs: options.callTimeoutMs ?? callTimeoutMs });
+  const settings = {
+    ...options,
+    agent: deliverOverStdin(options.agentSource),
+    cpuCount: options.cpuCount ?? 1,
+    labels,
+    seccompProfile,
+    gate: { ...options.gate, seccompProfile: allowNetfilter(seccompProfile) },
+  };
+  const account = { engine, live: new Set<string>(), onLeftover: options.onLeftover ?? (() => {}) };
   const parts: Parts = {
-    engine,
+    ...account,
     images: createImages(engine, { pullTimeoutMs: options.pullTimeoutMs }),
     endings: followEndings(engine, { label: `${instanceLabel}=${options.instanceId}` }),
-    settings: {
-      ...options,
-      agent: deliverOverStdin(options.agentSource),
-      cpuCount: options.cpuCount ?? 1,
-      labels,
-      seccompProfile,
-      gate: { ...options.gate, seccompProfile: allowNetfilter(seccompProfile) },
-    },
-    live: new Set(),
+    hosts: shareHosts(account, settings),
+    settings,
     abilities: { quotas: true, ipv6Switch: true },
     readKernel: createKernelReader(engine),
-    onLeftover: options.onLeftover ?? (() => {}),
   };
   return {
     name: 'docker',

@@ -18,6 +18,7 @@ import {
   workDirectory,
 } from '../containment.js';
 import type { Delivery } from './delivery.js';
+import type { HostsFiles } from './hosts.js';
 import type { Image } from './images.js';
 
 /** What is the same for every container of a backend. */
@@ -65,10 +66,18 @@ export interface GateSubject extends ContainerSubject {
   readonly sysctls: Readonly<Record<string, string>>;
 }
 
+export interface Offline {
+  readonly files: HostsFiles;
+  /** What of the kernel's settings is the network's own, by name. */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
 export interface SandboxSubject extends ContainerSubject {
   readonly spec: SandboxSpec;
   /** The gate whose network it joins; undefined for a sandbox without one. */
   readonly gateId: string | undefined;
+  /** What a sandbox without a network shares with others; undefined for one that has its own from the engine. */
+  readonly offline: Offline | undefined;
 }
 
 /**
@@ -76,8 +85,9 @@ export interface SandboxSubject extends ContainerSubject {
  * only its environment and its files remain. Of what clients send, only numbers get here.
  */
 export function describeSandbox(subject: SandboxSubject, settings: ContainerSettings): ContainerCreateOptions {
-  const { image, spec, gateId } = subject;
+  const { image, spec, gateId, offline } = subject;
   const user = userOf(spec);
+  const files = describeFiles(image, spec, settings);
   const program = [settings.agent.loader, ...(settings.agentArguments?.(spec) ?? [])];
   return {
     ...describeProcess(subject, settings, program),
@@ -85,12 +95,14 @@ export function describeSandbox(subject: SandboxSubject, settings: ContainerSett
     User: `${user.uid}:${user.gid}`,
     Env: [...sandboxEnvironment({ cpuCount: settings.cpuCount })],
     ...(gateId === undefined ? ownName : {}),
+    ...(offline === undefined ? {} : { NetworkDisabled: true }),
     HostConfig: {
       ...describeLifetime(settings),
       ...describeLimits({ ...spec, processesMax: settings.processesMax }, settings),
       ...describePrivileges({ capabilities: capabilitiesOf(spec), seccompProfile: settings.seccompProfile }),
-      ...describeFiles(image, spec, settings),
+      ...files,
       ...(gateId === undefined ? describeNoNetwork() : { NetworkMode: `container:${gateId}` }),
+      ...(offline === undefined ? {} : describeOffline(files, offline)),
     },
   };
 }
@@ -120,6 +132,27 @@ export function describeGate(subject: GateSubject, settings: ContainerSettings):
       Dns: [...dnsServers],
       ...noSearchDomains,
       Sysctls: { ...subject.sysctls },
+    },
+  };
+}
+
+/** The container of a keeper: that of a sandbox without a network, in which nothing happens. */
+export function describeKeeper(subject: ContainerSubject, settings: ContainerSettings): ContainerCreateOptions {
+  const user = userOf({ privilege: 'program' });
+  return {
+    ...describeProcess(subject, settings, ['import os\nwhile os.read(0, 1): pass']),
+    WorkingDir: '/',
+    User: `${user.uid}:${user.gid}`,
+    Env: [],
+    ...ownName,
+    HostConfig: {
+      ...describeLifetime(settings),
+      ...describeLimits(gateLimits, settings),
+      ...describePrivileges({ capabilities: [], seccompProfile: settings.seccompProfile }),
+      ReadonlyRootfs: true,
+      ShmSize: emptyBytes,
+      Mounts: hideVolumes(subject.image, { readOnly: true, sizeBytes: emptyBytes }),
+      ...describeNoNetwork(),
     },
   };
 }
@@ -239,4 +272,13 @@ const noSearchDomains = { DnsSearch: ['.'], DnsOptions: [] };
 /** The name server that is named refuses at once. */
 function describeNoNetwork(): HostConfig {
   return { NetworkMode: 'none', Dns: ['127.0.0.1'], ...noSearchDomains };
+}
+
+/** The network that the runtime makes is to be like that of the engine, which has no IPv6. */
+function describeOffline({ Mounts: mounts = [] }: HostConfig, { files, sysctls }: Offline): HostConfig {
+  const shared = [
+    { Type: 'bind' as const, Source: files.hosts, Target: '/etc/hosts', ReadOnly: true },
+    { Type: 'bind' as const, Source: files.resolver, Target: '/etc/resolv.conf', ReadOnly: true },
+  ];
+  return { NetworkMode: 'none', Mounts: [...mounts, ...shared], Sysctls: { ...sysctls } };
 }

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { SandboxError } from '../../jobs/ports.js';
+import { switchIpv6Off } from './abilities.js';
 import { type AttachedContainer, attachContainer, createContainer } from './attached.js';
 import { describeGate } from './container.js';
 import { demux } from './demux.js';
@@ -39,7 +40,7 @@ const complaintCharactersMax = 1000;
 /** Makes a gate and lets it start in the background. */
 export async function openGate(parts: ContainerParts, { image, signal }: GateRequest): Promise<Gate> {
   // The filter lets no IPv6 out either way, but without an address programs do not even try.
-  const sysctls = parts.abilities.ipv6Switch ? { 'net.ipv6.conf.all.disable_ipv6': '1' } : {};
+  const sysctls = switchIpv6Off(parts.abilities);
   const create = (name: string) =>
     createContainer(parts.engine, describeGate({ name, image, sysctls }, parts.settings));
   const container = await attachContainer(parts, create, { signal });

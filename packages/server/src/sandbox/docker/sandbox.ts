@@ -11,12 +11,14 @@ interface SandboxContainers {
   /** Undefined without a network. */
   readonly gate: Gate | undefined;
   readonly memoryBytes: number;
+  /** Called when it was destroyed. */
+  readonly onGone: () => Promise<void>;
 }
 
 /** The sandbox that a container is, from before it starts. */
 export function openSandbox(parts: ContainerParts, containers: SandboxContainers): Sandbox {
   const { engine, endings } = parts;
-  const { container, gate, memoryBytes } = containers;
+  const { container, gate, memoryBytes, onGone } = containers;
   const { id, connection } = container;
   const ending = endings.follow(id);
   const { stdout, stderr } = demux(connection);
@@ -26,6 +28,7 @@ export function openSandbox(parts: ContainerParts, containers: SandboxContainers
     await container.leave(ending.removed);
     endings.forget(id);
     await gate?.close({ timeoutMs: removeTimeoutMs });
+    await onGone();
   }
 
   return {
