@@ -33,7 +33,7 @@ const usage = `npm run bench -- [options]
   --workloads a,b   of ${workloads.map(({ name }) => name).join('; ')};
                     the first is that of the loops; default: all
   --rounds N        turns of bare Python and service, in latency, burst and closed (default 3)
-  --seconds N       length of every closed loop, over all its rounds; open loops are twice as long (default 3)
+  --seconds N       length of every closed loop, over all its rounds; open loops are twice as long (default 2)
   --save            write JSON and a dated table to bench/results
 
 As root, for oci. The whole takes about a quarter of an hour.
@@ -45,7 +45,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     workloads: { type: 'string' },
     rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
     save: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },

@@ -8,8 +8,8 @@ import type { Part, Settings } from './part.js';
 export const latencyPart = 'one at a time';
 
 /** Of one round of one target. */
-const secondsMax = 0.5;
-const runsMax = 25;
+const secondsMax = 0.3;
+const runsMax = 20;
 const runsMin = 3;
 
 /**
