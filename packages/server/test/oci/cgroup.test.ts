@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,6 +7,7 @@ import { afterAll, expect, test } from 'vitest';
 import { openCgroups } from '../../dist/sandbox/oci/cgroup/cgroups.js';
 import { readHierarchy } from '../../dist/sandbox/oci/cgroup/hierarchy.js';
 import { weightOfShares } from '../../dist/sandbox/oci/cgroup/version2.js';
+import { removeCgroup } from '../../dist/sandbox/oci/sandbox.js';
 import { readLimit } from './fixture.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'python-executor-cgroup '));
@@ -72,6 +75,23 @@ test('limits are in force from the start, and a removed cgroup leaves nothing', 
   expect(cgroups.list()).toEqual([]);
   cgroups.remove();
   cgroups.remove();
+});
+
+test('of the processes in it the largest tells by how much it has grown', async () => {
+  const cgroups = openCgroups(readHierarchy(), 'python-executor-test');
+  const cgroup = cgroups.create('grown', { memoryBytes: 256 << 20, cpuShares: 512, processesMax: 10 }, 'processes');
+  try {
+    expect(cgroup.largestProcessBytes()).toBe(0);
+    const joins = cgroup.joinFiles.map((file) => `echo 0 > "${file}"`).join('; ');
+    const grow = 'x = b"x" * (60 << 20); print("grown", flush=True); input()';
+    const child = spawn('sh', ['-c', `${joins}; sleep 60 & exec python3 -c '${grow}'`]);
+    await once(child.stdout, 'data');
+    expect(cgroup.largestProcessBytes()).toBeGreaterThan(60 << 20);
+    expect(cgroup.largestProcessBytes()).toBeLessThan(90 << 20);
+  } finally {
+    await removeCgroup(cgroup);
+    cgroups.remove();
+  }
 });
 
 test('limits that the kernel refuses leave nothing', () => {
