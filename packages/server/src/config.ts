@@ -93,6 +93,7 @@ function readAll(read: SettingsReader, environment: Readonly<Record<string, stri
       idleMs: read.seconds('PYEXEC_POOL_IDLE', { default: 300 }),
       ageMsMax: read.seconds('PYEXEC_POOL_MAX_AGE', { default: 3_600 }),
       refillConcurrencyMax: read.integer('PYEXEC_POOL_REFILL', { default: 2, max: 64 }),
+      refillDelayMs: read.integer('PYEXEC_POOL_REFILL_DELAY_MS', { default: 100, min: 0, max: 60_000 }),
     }),
     sandbox: Object.freeze({
       processesMax: read.integer('PYEXEC_MAX_PROCESSES', { default: 256, min: 16 }),

@@ -41,6 +41,7 @@ async function start(options: Partial<PoolOptions> = {}): Promise<void> {
     idleMs: 300_000,
     ageMsMax: 3_600_000,
     refillConcurrencyMax: 2,
+    refillDelayMs: 0,
     logger: pino({ level: 'silent' }),
     ...options,
   });
@@ -77,6 +78,22 @@ describe('a warm pool', () => {
     expect(pool.stats).toEqual({ ready: 2, making: 0, hits: 1, misses: 0 });
     expect(source.made).toHaveLength(3);
     await first.destroy();
+  });
+
+  test('leaves the processor to a short run, and replaces what it took afterwards', async () => {
+    await start({ refillDelayMs: 60_000 });
+    const taken = await acquire();
+    await settled();
+    expect(pool.stats).toMatchObject({ ready: 1, making: 0 });
+    await taken.destroy();
+    await settled();
+    expect(pool.stats).toMatchObject({ ready: 2, making: 0 });
+  });
+
+  test('replaces what a long run took while it goes on', async () => {
+    await start({ refillDelayMs: 1 });
+    await acquire();
+    await vi.waitFor(() => expect(pool.stats).toMatchObject({ ready: 2, making: 0 }));
   });
 
   test('makes one when none of the kind waits', async () => {

@@ -27,6 +27,8 @@ export interface PoolOptions {
   readonly ageMsMax: number;
   /** How many are made at once while nobody waits for them. */
   readonly refillConcurrencyMax: number;
+  /** How long what was taken is not replaced while in use, ms: to make another would slow the run. 0 does so at once. */
+  readonly refillDelayMs: number;
   readonly logger: Logger;
   readonly observer?: PoolObserver;
 }
@@ -83,13 +85,15 @@ class WarmPool implements Pool {
     const endUse = shelf.beginUse(performance.now(), this.#sizeMax);
     try {
       const sandbox = this.#takeWaiting(shelf) ?? (await this.#await(shelf, signal));
-      return inUse(sandbox, endUse);
+      const refill = this.#refillAfterUse();
+      return inUse(sandbox, () => {
+        endUse();
+        refill();
+      });
     } catch (error) {
       endUse();
+      this.#refill();
       throw error;
-    } finally {
-      // After the caller has gone on with its sandbox, not before.
-      setImmediate(() => this.#refill());
     }
   }
 
@@ -198,6 +202,18 @@ class WarmPool implements Pool {
     } else if (!this.#closing.signal.aborted) {
       this.options.logger.warn({ err: error, image: shelf.spec.image }, 'a sandbox for the pool could not be made');
     }
+  }
+
+  /** Refills when the returned function is called, or when the delay is over. */
+  #refillAfterUse(): () => void {
+    // After the caller has gone on, not before.
+    const refill = (): void => void setImmediate(() => this.#refill());
+    if (this.options.refillDelayMs === 0) refill();
+    const timer = setTimeout(refill, this.options.refillDelayMs).unref();
+    return () => {
+      clearTimeout(timer);
+      refill();
+    };
   }
 
   /** Tops up the shelves behind the foreground, those asked for last first. */
