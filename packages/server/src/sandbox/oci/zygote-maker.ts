@@ -43,8 +43,10 @@ export interface ZygoteMaker extends Maker {
   readonly trouble: string | undefined;
 }
 
-/** A sandbox that does not come up in this time tells that its zygote hangs. */
+/** A zygote that does not fork in this time hangs. */
 const forkTimeoutMs = 5_000;
+/** Until what was forked is up, on a machine that has much to do. */
+const slowTimeoutMs = 30_000;
 /** Zygotes that are asked for a sandbox, one after the other, before a container is made. */
 const attemptsMax = 2;
 /** After a zygote could not be started, containers are made for so long before another is tried. */
@@ -120,7 +122,7 @@ export function createZygoteMaker(options: ZygoteMakerOptions): ZygoteMaker {
       for (const file of cgroup.joinFiles) permitJoin(file, bundle.users.first);
       const writable = tmpfsMounts({ diskBytes: request.spec.diskBytes, inodesMax: options.inodesMax });
       socket = await zygote.connect(encodeDescription({ cgroup: id, writable }));
-      await whenUp(socket);
+      await whenUp(socket, cgroup);
       lastUpMs.set(zygote, performance.now());
       observer?.onForked();
     } catch (error) {
@@ -141,11 +143,12 @@ export function createZygoteMaker(options: ZygoteMakerOptions): ZygoteMaker {
 
   /** Whatever is wrong with it: the next sandbox comes of another. Those that it made go on, unless it hangs. */
   function giveUp(zygote: Zygote, sinceMs: number, error: unknown): void {
-    if (!(error instanceof NotUp)) {
+    if (error instanceof NotUp) return;
+    if (!(error instanceof NotForked)) {
       if (zygote.alive) abandoned.set(zygote, 'failed');
       return;
     }
-    // While others came up it is the machine that has too much to do.
+    // One of which others came up meanwhile does not hang.
     if ((lastUpMs.get(zygote) ?? 0) > sinceMs) return;
     abandoned.set(zygote, 'hung');
     zygote.destroy().catch(options.onTrouble);
@@ -180,16 +183,31 @@ export function createZygoteMaker(options: ZygoteMakerOptions): ZygoteMaker {
   };
 }
 
-/** A sandbox has not come up in the time that it has. */
+/** Nobody has come into the cgroup of a sandbox in the time that forking it may take. */
+class NotForked extends Error {
+  constructor() {
+    super(`The zygote did not fork within ${forkTimeoutMs / 1000} s`);
+  }
+}
+
+/** A sandbox was forked and has not come up: the machine has too much to do. */
 class NotUp extends Error {
   constructor() {
-    super(`A forked sandbox did not come up within ${forkTimeoutMs / 1000} s`);
+    super(`A forked sandbox did not come up within ${slowTimeoutMs / 1000} s`);
   }
 }
 
 /** Waits for the agent's first word, without reading it. */
-async function whenUp(socket: Socket): Promise<void> {
-  const deadline = AbortSignal.timeout(forkTimeoutMs);
+async function whenUp(socket: Socket, cgroup: Cgroup): Promise<void> {
+  if (await comesUp(socket, forkTimeoutMs)) return;
+  // Before anything else it joins its cgroup.
+  if ((cgroup.cpuMs() ?? 0) === 0) throw new NotForked();
+  if (await comesUp(socket, slowTimeoutMs - forkTimeoutMs)) return;
+  throw new NotUp();
+}
+
+async function comesUp(socket: Socket, timeoutMs: number): Promise<boolean> {
+  const deadline = AbortSignal.timeout(timeoutMs);
   try {
     await Promise.race([
       once(socket, 'readable', { signal: deadline }),
@@ -197,8 +215,10 @@ async function whenUp(socket: Socket): Promise<void> {
         throw new Error('The zygote made no sandbox');
       }),
     ]);
+    return true;
   } catch (error) {
-    throw deadline.aborted ? new NotUp() : error;
+    if (deadline.aborted) return false;
+    throw error;
   }
 }
 

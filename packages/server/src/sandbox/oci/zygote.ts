@@ -47,6 +47,8 @@ const readyTimeoutMs = 10_000;
 const memoryBytes = 512 * 1024 * 1024;
 /** Looking costs as much as a tenth of a sandbox. */
 const memoryEveryMs = 1_000;
+/** The most: beside hundreds of programs that compute it would hardly get to fork, and look as if it hung. */
+const cpuShares = 262_144;
 const processesMax = 16_384;
 const diskBytes = 1024 * 1024;
 const spec = { privilege: 'program', diskBytes } as const;
@@ -56,7 +58,7 @@ export async function startZygote(options: ZygoteOptions): Promise<Zygote> {
   const { cgroups, bundle, room } = options;
   const id = `z${randomBytes(7).toString('hex')}`;
   const directory = join(options.directory, 'sandboxes', id);
-  const cgroup = cgroups.create(id, { memoryBytes, cpuShares: 1024, processesMax }, useOf(bundle.traits));
+  const cgroup = cgroups.create(id, { memoryBytes, cpuShares, processesMax }, useOf(bundle.traits));
   const traces = { id, cgroup, directory, stateDirectory: options.stateDirectory };
   let child: ChildProcess | undefined;
   try {
