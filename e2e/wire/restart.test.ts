@@ -72,6 +72,17 @@ describe('after kill -9 of the server', () => {
     expect(await filesBelow(`${dataDir}/spool`)).toEqual([]);
   });
 
+  test('what had begun a moment before is not run again', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      await start();
+      const running = await startSleeper();
+      await service.crash();
+      await start();
+      expect(await final(running)).toMatchObject({ status: 'failed', termination: { reason: 'worker_lost' } });
+      await service.stop();
+    }
+  });
+
   test('the sandboxes of another live service are left alone', async () => {
     await start();
     const other = await startService({ env });

@@ -109,7 +109,11 @@ export class Execution implements QueueEntry {
     const event = { type: 'started', at: new Date().toISOString() } as const;
     this.#startedMs = performance.now();
     this.keep(event);
-    return this.context.store.start(this.id, event);
+    const runs = await this.context.store.start(this.id, event);
+    // A later server runs whatever it finds waiting, and nothing must run twice. A store that cannot write tells so by
+    // itself, and holds nobody up.
+    if (runs && this.delivery === 'async') await this.context.store.flush().catch(() => {});
+    return runs;
   }
 
   async #settle(outcome: Outcome): Promise<void> {
