@@ -61,14 +61,15 @@ export function never(): { readonly signal: AbortSignal } {
 }
 
 /** Ids of the containers of an owner, whatever their state. */
-export async function containersOf(ownerId: string): Promise<readonly string[]> {
-  const filters = { label: [`python-executor.owner=${ownerId}`] };
+export async function containersOf(ownerId: string, label = 'owner'): Promise<readonly string[]> {
+  const filters = { label: [`python-executor.${label}=${ownerId}`] };
   const found = await docker.listContainers({ all: true, filters });
   return found.map((container) => container.Id);
 }
 
 export async function expectNothingLeft(backend: TestBackend): Promise<void> {
   expect(await containersOf(backend.ownerId)).toEqual([]);
+  expect(await containersOf(backend.ownerId, 'keeper')).toEqual([]);
 }
 
 /** Waits for the sandbox to end and returns what it printed. */

@@ -57,9 +57,8 @@ async function openWithKeeper(options: Parameters<typeof openBackend>[0] = {}) {
   for (let count = 0; count < 3; count += 1) await add();
   const [first] = sandboxes as [Sandbox];
   const keeper = await vi.waitFor(async () => {
-    const own = sandboxes.map(({ id }) => id);
-    const [other] = (await containersOf(backend.ownerId)).filter((id) => !own.includes(id));
-    const details = await docker.getContainer(String(other)).inspect();
+    const [id] = await containersOf(backend.ownerId, 'keeper');
+    const details = await docker.getContainer(String(id)).inspect();
     expect(details.State.Running).toBe(true);
     return details;
   }, 20_000);
@@ -107,6 +106,16 @@ test('the keeper is held as tightly as a sandbox', async () => {
   for (const name of ['CapAdd', 'CapDrop', 'SecurityOpt', 'MaskedPaths', 'ReadonlyRootfs', 'NetworkMode'] as const) {
     expect(keeper.HostConfig[name]).toEqual(sandbox.HostConfig[name]);
   }
+});
+
+test('a keeper that an earlier instance left is reaped, and that of a live one is not', async () => {
+  const { backend, keeper } = await openWithKeeper();
+  expect(await backend.reap()).toBe(0);
+  const successor = openBackend({ ownerId: backend.ownerId });
+  await successor.reap();
+  await expectNothingLeft(backend);
+  await expect(docker.getContainer(keeper.Id).inspect()).rejects.toMatchObject({ statusCode: 404 });
+  await successor.close();
 });
 
 test('root of a sandbox has files of its own', async () => {

@@ -37,6 +37,8 @@ export interface DockerBackendOptions
 
 const ownerLabel = 'python-executor.owner';
 const instanceLabel = 'python-executor.instance';
+/** Instead of the owner's label on containers that are no sandboxes: no program runs in them. */
+const keeperLabel = 'python-executor.keeper';
 
 /** The kernel takes arguments of 128 KiB with the zero that ends them. */
 const sourceBytesMax = 128 * 1024 - 1;
@@ -61,7 +63,8 @@ export function createDockerBackend(options: DockerBackendOptions): Backend {
   checkGateSource(options.gate.source);
   checkNetwork(options.networkMode);
   options.gate.deniedAddresses.forEach(checkDenied);
-  const labels = { [ownerLabel]: options.ownerId, [instanceLabel]: options.instanceId };
+  const labelInstance = { [instanceLabel]: options.instanceId };
+  const labels = { ...labelInstance, [ownerLabel]: options.ownerId };
   const seccompProfile = readSeccompProfile();
   const engine = connectEngine({ socket: options.socket, callTimeoutMs: options.callTimeoutMs ?? callTimeoutMs });
   const settings = {
@@ -77,7 +80,7 @@ export function createDockerBackend(options: DockerBackendOptions): Backend {
     ...account,
     images: createImages(engine, { pullTimeoutMs: options.pullTimeoutMs }),
     endings: followEndings(engine, { label: `${instanceLabel}=${options.instanceId}` }),
-    hosts: shareHosts(account, settings),
+    hosts: shareHosts(account, { ...settings, labels: { ...labelInstance, [keeperLabel]: options.ownerId } }),
     settings,
     abilities: { quotas: true, ipv6Switch: true },
     readKernel: createKernelReader(engine),
@@ -142,8 +145,11 @@ async function createSandbox(parts: Parts, spec: SandboxSpec, signal: AbortSigna
 
 /** Removes every container of this owner that is not in use: those of earlier instances, and our own that got lost. */
 async function reap({ engine, live }: Parts, ownerId: string): Promise<number> {
-  const filters = JSON.stringify({ label: [`${ownerLabel}=${ownerId}`] });
-  const found = await engine.call('list containers', () => engine.docker.listContainers({ all: true, filters }));
+  const list = (label: string) => {
+    const filters = JSON.stringify({ label: [`${label}=${ownerId}`] });
+    return engine.call('list containers', () => engine.docker.listContainers({ all: true, filters }));
+  };
+  const found = (await Promise.all([list(ownerLabel), list(keeperLabel)])).flat();
   // What is being removed needs nobody's help, and engines may list it for good.
   const present = found.filter(({ State: state }) => state !== 'removing');
   const leftovers = present.filter((container) => !container.Names.some((name) => live.has(name.replace(/^\//, ''))));
