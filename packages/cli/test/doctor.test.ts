@@ -80,6 +80,16 @@ describe('doctor', () => {
     if (hasRuntime) expect(stdout).toMatch(/^ok {4}oci sandboxes crun: forked from a zygote/m);
   });
 
+  it.runIf(hasRuntime)('names the version of cgroups and the controllers that limits take', async () => {
+    const { exitCode, byName } = await examine({ PYEXEC_BACKEND: 'oci', PYEXEC_RUNTIME: 'crun' });
+    expect(exitCode).toBe(0);
+    const isVersion2 = existsSync('/sys/fs/cgroup/cgroup.controllers');
+    const { status, finding = '' } = byName['oci cgroups'] ?? {};
+    expect(status).toBe('ok');
+    expect(finding).toMatch(isVersion2 ? /^version 2 with / : /^version 1 with /);
+    for (const controller of ['memory', 'pids', 'cpu']) expect(finding).toMatch(new RegExp(`\\b${controller}\\b`));
+  });
+
   it('exits with 1 when the backend of the configuration does not work, and says how to mend it', async () => {
     const { exitCode, works, byName } = await examine({
       PYEXEC_BACKEND: 'docker',

@@ -31,16 +31,23 @@ function describe(hierarchy: Hierarchy): string {
 
 export async function checkSwap(): Promise<Check> {
   const name = 'oci swap';
+  const isLimited = isSwapLimited(readHierarchy());
+  if (isLimited === true) return ok(name, 'memory limits cover swap');
   const hasSwap = (await readFile('/proc/swaps', 'utf8')).trim().split('\n').length > 1;
-  if (isSwapLimited(readHierarchy())) return ok(name, 'memory limits cover swap');
+  if (isLimited === undefined) {
+    return ok(name, hasSwap ? 'memory limits cover it unless the kernel has swapaccount=0' : 'this machine has none');
+  }
   if (!hasSwap) return ok(name, 'memory limits do not cover swap, and this machine has none');
   const remedy = 'boot the kernel with swapaccount=1, or turn swap off: swapoff -a';
   return warn(name, 'memory limits do not cover swap: a program may use swap beyond its limit', remedy);
 }
 
-/** The root of version 2 has no limits, so one below it is asked. */
-function isSwapLimited(hierarchy: Hierarchy): boolean {
+/** Undefined where no cgroup has a memory limit yet: the root of version 2, unless it is that of a container, has none. */
+function isSwapLimited(hierarchy: Hierarchy): boolean | undefined {
   if (hierarchy.version === 1) return existsSync(join(hierarchy.limiting.memory, 'memory.memsw.limit_in_bytes'));
   const below = readdirSync(hierarchy.root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return below.some(({ name }) => existsSync(join(hierarchy.root, name, 'memory.swap.max')));
+  const limited = [hierarchy.root, ...below.map(({ name }) => join(hierarchy.root, name))].filter((directory) =>
+    existsSync(join(directory, 'memory.max')),
+  );
+  return limited.length === 0 ? undefined : limited.some((directory) => existsSync(join(directory, 'memory.swap.max')));
 }
