@@ -1,7 +1,7 @@
 import { vi } from 'vitest';
+import { slowness } from '../../e2e/support/slowness.js';
 
-/** Emulated, everything takes up to ten times as long; what a test waits for happens all the same. */
-const slowness = 10;
+// Emulated, everything takes longer; what a test waits for happens all the same.
 const timeouts = { testTimeout: 600_000, hookTimeout: 600_000 };
 
 // Files that set the time that they usually take get this one instead.

@@ -1,6 +1,6 @@
 #!/bin/bash
-# In the virtual machine: runs the tests, and those that cgroups matter most to once more as in a container, whose
-# processes are in the root of the cgroups that it sees. Arguments are those of vitest, instead of all that.
+# In the virtual machine: asks doctor, runs the tests, and some of them once more as in a container, whose processes are
+# in the root of the cgroups that it sees. Arguments are those of vitest, instead of all that.
 set -u
 
 run_vitest() {
@@ -28,7 +28,9 @@ elif [ $# -gt 0 ]; then
   exit
 fi
 code=0
+echo "what doctor says:"
+PYEXEC_BACKEND=oci node packages/cli/bin/python-executor.js doctor || code=$?
 run_vitest || code=$?
 echo "as in a container:"
-as_in_container --project unit lifecycle || code=$?
+as_in_container --project unit cgroup.test.ts lifecycle.test.ts || code=$?
 exit "$code"
