@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { slowness } from './slowness.js';
 
 /** The command as it was built. */
 export const executable = fileURLToPath(new URL('../../packages/cli/bin/python-executor.js', import.meta.url));
@@ -35,6 +36,13 @@ export interface Service {
   stop(): Promise<void>;
 }
 
+/** What a slow machine takes as long for as a client that means harm. In seconds, the usual times the slowness. */
+const patience = {
+  PYEXEC_HEADERS_TIMEOUT: String(15 * slowness),
+  PYEXEC_BODY_IDLE_TIMEOUT: String(15 * slowness),
+  PYEXEC_READY_TIMEOUT: String(30 * slowness),
+};
+
 /** The backend that the whole of the tests runs against: `docker` unless `PYEXEC_TEST_BACKEND` says otherwise. */
 export const testBackend = process.env.PYEXEC_TEST_BACKEND ?? 'docker';
 
@@ -49,6 +57,7 @@ export async function startService({ env = {}, dataDir }: ServiceOptions = {}): 
       PYEXEC_DATA_DIR: directory,
       PYEXEC_BACKEND: testBackend,
       PYEXEC_ZYGOTE: process.env.PYEXEC_TEST_ZYGOTE ?? 'on',
+      ...(slowness > 1 && patience),
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

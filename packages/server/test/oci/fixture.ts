@@ -12,6 +12,9 @@ import { ownerDirectory } from '../../dist/sandbox/oci/instance.js';
 
 const mebibyte = 1024 * 1024;
 
+/** How many times as long as usual anything may take: more than once on a machine that is emulated. */
+export const slowness = Number(process.env.PYEXEC_TEST_SLOWNESS ?? 1);
+
 export const programSpec: SandboxSpec = {
   image: 'python:3.11-slim',
   memoryBytes: 256 * mebibyte,
