@@ -7,6 +7,7 @@ import { ownerPrefix, processesOf } from '../../bench/dist/processes.js';
 import { untilQuiet } from '../../bench/dist/state.js';
 import { kill, read, run, submit } from '../support/api.js';
 import { type Service, startService } from '../support/service.js';
+import { slowness } from '../support/slowness.js';
 
 let service: Service;
 
@@ -60,7 +61,7 @@ async function expectOneZygote(): Promise<void> {
 }
 
 const soon = { timeout: 5_000, interval: 50 };
-const sleeper = 'import time\nprint("up", flush=True)\ntime.sleep(60)\n';
+const sleeper = `import time\nprint("up", flush=True)\ntime.sleep(${60 * slowness})\n`;
 
 async function eightRunning(): Promise<string[]> {
   const ids = await Promise.all(Array.from({ length: 8 }, () => submit(service, sleeper)));
