@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/debian.sh
 
-minutes_max=60
+minutes_max=120
 memory_mb=3072
 suite=bookworm
 # Of the documentation, changelogs of runtimes are needed: they say which vulnerabilities Debian has mended.
