@@ -38,7 +38,7 @@ export const cleanupTimeoutMs = 2000;
  * How long a container may take to end with its stdin and to be removed, ms. That spares the engine the killing, which
  * takes a process of the runtime. An agent that does not end by itself is killed after this time.
  */
-const leaveTimeoutMs = 2000;
+const leaveTimeoutMs = 1000;
 
 /**
  * Creates a container and attaches to it; after a failure or an abort it leaves none.
