@@ -14,8 +14,8 @@ const everyBackend = ['endurance', 'fidelity', 'hostile', 'wire'].map((folder) =
 const zygotes = ['e2e/zygote/**/*.test.ts'];
 
 /**
- * The ways of making sandboxes that the whole of the tests runs over: containers of an engine, forks of a zygote, and
- * containers of an OCI runtime.
+ * The ways of making sandboxes that the whole of the tests runs over: containers of an engine, forks of a zygote on the
+ * host's Python and on an unpacked image, and containers of an OCI runtime.
  */
 export default defineConfig({
   test: {
@@ -37,6 +37,15 @@ export default defineConfig({
           ...wholeService,
           name: 'oci',
           include: [...everyBackend, ...zygotes],
+          env: { PYEXEC_TEST_BACKEND: 'oci' },
+        },
+      },
+      {
+        test: {
+          ...wholeService,
+          name: 'oci-image',
+          include: everyBackend,
+          globalSetup: 'e2e/support/images.ts',
           env: { PYEXEC_TEST_BACKEND: 'oci' },
         },
       },

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -46,8 +47,16 @@ const patience = {
 /** The backend that the whole of the tests runs against: `docker` unless `PYEXEC_TEST_BACKEND` says otherwise. */
 export const testBackend = process.env.PYEXEC_TEST_BACKEND ?? 'docker';
 
+/** Images that were added once for all services of the tests, where there are any; see images.ts. */
+async function shareImages(dataDir: string): Promise<void> {
+  const shared = process.env.PYEXEC_TEST_IMAGES;
+  const own = join(dataDir, 'images');
+  if (shared !== undefined && !existsSync(own)) await symlink(shared, own);
+}
+
 export async function startService({ env = {}, dataDir }: ServiceOptions = {}): Promise<Service> {
   const directory = dataDir ?? (await mkdtemp(join(tmpdir(), 'pyexec-e2e-')));
+  await shareImages(directory);
   const child = spawn(process.execPath, [executable, 'serve'], {
     env: {
       PATH: process.env.PATH,

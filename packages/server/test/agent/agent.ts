@@ -50,7 +50,7 @@ export async function openAgents(): Promise<Agents> {
       const sandbox = await backend.create(specOf(job), { signal });
       const session = await startSession(sandbox, { signal });
       try {
-        return await runIn(session, job, signal);
+        return await runJob(session, job, signal);
       } finally {
         await session.destroy();
       }
@@ -59,7 +59,8 @@ export async function openAgents(): Promise<Agents> {
   };
 }
 
-async function runIn(session: ReadySandbox, job: TestJob, signal: AbortSignal): Promise<Ran> {
+/** Runs a job in a sandbox whose agent waits for it. */
+export async function runJob(session: ReadySandbox, job: TestJob, signal: AbortSignal): Promise<Ran> {
   const phaseBefore = session.phase;
   const pieces = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
   const archive = job.archive ?? (await archiveOf(job));

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { packArchive } from '@python-executor/client';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { Archive, Job } from '../../dist/jobs/ports.js';
 import { bundleAgent, bundlePacker } from '../../dist/sandbox/agent/bundle.js';
 import { agentArguments } from '../../dist/sandbox/agent/command.js';
 import { startSession } from '../../dist/sandbox/agent/session.js';
 import type { Sandbox } from '../../dist/sandbox/backend.js';
 import type { OciBackendOptions } from '../../dist/sandbox/oci/backend.js';
+import { runJob } from '../agent/agent.js';
 import { installed, never, openBackend, processesOf, programSpec, type TestBackend, tracesOf } from './fixture.js';
 
 vi.setConfig({ testTimeout: 30_000 });
@@ -30,21 +29,8 @@ function open(options: Partial<OciBackendOptions>): TestBackend {
 async function runIn(sandbox: Sandbox, main: string): Promise<string> {
   const session = await startSession(sandbox, never());
   try {
-    const job = { entrypoint: 'main.py', args: [], env: [], preCommands: [], stdin: '', evalLastExpr: false };
-    const archive = { bytes: await packArchive([{ name: 'main.py', content: main }]) };
-    const printed: Uint8Array[] = [];
-    const limits = { stdoutBytesMax: 10_000, stderrBytesMax: 10_000 };
-    await session.run(
-      { job: job as unknown as Job, archive: archive as Archive, ...limits },
-      {
-        ...never(),
-        onOutput(_stream, bytes) {
-          printed.push(bytes);
-          return undefined;
-        },
-      },
-    );
-    return Buffer.concat(printed).toString();
+    const { stdout, stderr } = await runJob(session, { main }, never().signal);
+    return stdout + stderr;
   } finally {
     await session.destroy();
   }
