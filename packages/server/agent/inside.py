@@ -1,5 +1,5 @@
-"""The agent in an interpreter of which the program is a fork: a ``python3 main.py`` that stands still in its own start-up,
-as the interpreter of every program does. The process that becomes the program falls through from there."""
+"""The agent in an interpreter of which the program is a fork: a ``python3 main.py`` that stands still in its own
+start-up, as the interpreter of every program does. The process that becomes the program falls through from there."""
 
 import gc
 import os
@@ -18,7 +18,7 @@ INITIAL_ENVIRONMENT = read_initial_environment()
 
 
 def serve():
-    """Serves the one job of a container. Returns only in the process of the program, what the waiter is to wait with."""
+    """Serves the one job of a container. Returns in the process of the program alone: what the waiter waits with."""
     try:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
         os.chdir(WORK)

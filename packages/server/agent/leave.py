@@ -1,10 +1,10 @@
 """Ending a program's process once nothing of the program is left in it, for waiter.py.
 
-After a program, Python clears every module and then every type that it has, to free memory that the kernel frees anyway.
-In a fork each page that this writes to must be copied first, which takes longer than all else that happens in a short
-run. Here Python does what a program can notice by its own code and in its own order: exit handlers, flushing, garbage
-collection, clearing the program's modules. Only the modules that were there before the program stay as they are, and
-the process ends where the clearing of Python's own types would begin.
+After a program, Python clears every module and then every type that it has, to free memory that the kernel frees
+anyway. In a fork each page that this writes to must be copied first, which takes longer than all else that happens in
+a short run. Here Python does what a program can notice by its own code and in its own order: exit handlers, flushing,
+garbage collection, clearing the program's modules. Only the modules that were there before the program stay as they
+are, and the process ends where the clearing of Python's own types would begin.
 
 Whenever anything is unusual, nothing of this happens and Python ends the process by itself.
 """
@@ -51,7 +51,7 @@ def prepare_to_leave(os, sys, reporter):
     def is_usual():
         """Whether the program ended at the end of its file, with exit code 0, and left the interpreter as it was."""
         namespace = vars(reporter.main())
-        # Python sets __file__ and __cached__ for the time from the first to the last line, and sys.exit() ends within it.
+        # Python sets these two for the time from the first to the last line, and sys.exit() ends within it.
         return (
             not {"__file__", "__cached__"} & namespace.keys()
             and "__name__" in namespace

@@ -1,5 +1,5 @@
-"""Packs the agent for ``python3 main.py``: a zip archive with a compiled sitecustomize, which that interpreter gets as an
-open file. It starts once, with nothing to compile, and the program is a fork of it (inside.py).
+"""Packs the agent for ``python3 main.py``: a zip archive with a compiled sitecustomize, which that interpreter gets as
+an open file. It starts once, with nothing to compile, and the program is a fork of it (inside.py).
 
 Runs once for each root file system, in a sandbox with its interpreter, which prints the archive. The bundle calls
 ``print_archive`` with the sources of the agent's modules.

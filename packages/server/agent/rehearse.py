@@ -1,5 +1,8 @@
-"""Doing once, without effect, what a run does: in a fork, every page that is written to must be copied first, and this has
-that happen while the sandbox waits rather than while somebody waits for the run."""
+"""Doing once, without effect, what a run does.
+
+In a fork every page that is written to must be copied first. So that happens while the sandbox waits, rather than while
+somebody waits for the run.
+"""
 
 import marshal
 import os

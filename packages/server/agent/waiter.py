@@ -1,8 +1,8 @@
 """The ``sitecustomize`` of the program's interpreter, which then lets Python run the program by itself.
 
-The texts of expression.py and leave.py stand before this one; after it follow a call of ``wait`` or ``begin``, and one
-of ``pass_on``. Nothing of it may be left for the program to see: no module, no path, no variable, no descriptor, no file,
-no frame.
+The texts of expression.py and leave.py stand before this one; after it follow a call of ``wait`` or ``begin``, and
+one of ``pass_on``. Nothing of it may be left for the program to see: no module, no path, no variable, no descriptor, no
+file, no frame.
 """
 
 kept = []

@@ -156,9 +156,9 @@ def parse(description):
 
 
 def plan(description):
-    """What to do for every sandbox, as a list of functions with their arguments, and done for the zygote where it can be.
+    """What to do for every sandbox, as a list of functions with their arguments. Some of it is done here, for all.
 
-    A file that this kernel does not have needs no masking. What a sandbox mounts anew is unmounted here, once for all.
+    A file that this kernel does not have needs no masking. What a sandbox mounts anew is unmounted.
     """
     steps = []
     os.chdir("/")
